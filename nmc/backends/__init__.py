@@ -1,0 +1,1 @@
+"""One folder a target, named by one line in `registry.py`."""

@@ -1,0 +1,89 @@
+"""What a backend is: one frozen value with a target, a pipeline, an emitter, a machine and witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nmc.artifact import Artifact
+from nmc.ir.graph import Graph
+from nmc.passes.pipeline import Pass
+from nmc.sim.trace import SimResult
+from nmc.target import TargetSpec
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option of a target, given as `--set name=value`."""
+
+    name: str
+    default: str
+    choices: tuple[str, ...]
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked of a compile, beyond the model and the target.
+
+    `calibration` holds one array (steps, samples, *shape) per graph input, or nothing. `settings` are the target's
+    own, complete and validated.
+    """
+
+    dt: float | None = None
+    preset: str | None = None
+    reset: str | None = None
+    stretch: int = 1
+    calibration: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """How much of a limit is used."""
+
+    name: str
+    used: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What `emit` gives: files of the target, and what they take of the chip."""
+
+    files: Mapping[str, bytes]
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A simulator that is not ours.
+
+    `ready` says why it cannot run here (what to install), or None. `run` takes the artifact, inputs by name
+    (steps, samples, *shape) and the names of the populations whose state it shall record.
+    """
+
+    name: str
+    ready: Callable[[], str | None]
+    run: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
+    install: Callable[[Callable[[str], None]], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A target and everything that serves it.
+
+    `simulate` is the machine: it runs from the artifact's program files, never from the graph.
+    """
+
+    target: TargetSpec
+    settings: tuple[Setting, ...]
+    pipeline: Callable[[Request], tuple[Pass, ...]]
+    emit: Callable[[Graph], Program]
+    simulate: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
+    witnesses: tuple[Witness, ...]

@@ -1,0 +1,1 @@
+"""Graph to graph: one file, one pure function, one test file each."""

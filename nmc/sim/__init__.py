@@ -1,0 +1,1 @@
+"""What a network does: the golden simulator and the comparison of simulators."""
