@@ -32,21 +32,24 @@ class Figure:
 class WeightFormat:
     """What a synapse can hold: signed mantissas of any of `bits`, and how accumulators align to the state.
 
-    `shift` is the exponent of the widest weight above the accumulator's unit at its lowest setting, i.e. of one
-    weight unit above the neuron's input (Loihi: mixed-sign weights are even, so 8-bit mantissas stand 1 above);
-    `exponents` are the further left shifts that one connection may add.
+    `bits` are ascending; a narrower mantissa stands at the upper bits of the widest. `shift` is the exponent of the
+    widest weight's unit above the accumulator's (Loihi: mixed-sign weights are even, so 1). `exponents` are the
+    further shifts that one connection may add, lowest and highest; those below zero drop bits of the sum and are
+    used only where a graded message needs them. Connections of a class in `unscaled` have no exponent.
     """
 
     bits: tuple[int, ...]
     shift: int
-    exponents: tuple[int, ...]
+    exponents: tuple[int, int]
+    unscaled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
     """A chip, as data.
 
-    `neurons` says which families exist and how each computes. `connections` are the operations that a connection
+    `neurons` says which families exist and how each computes; `programmable` what a neuron can compute that the
+    user's own microcode would describe, where the chip has that. `connections` are the operations that a connection
     may be (by class name), `connection_delay` the steps that every connection adds by itself, `max_delay` the
     longest further delay of a synapse. `message_bits` is the width of a graded message, 0 where only spikes
     travel. `limits` are named resources, `costs` named times and energies.
@@ -56,6 +59,7 @@ class TargetSpec:
     title: str
     source: str
     neurons: Mapping[Family, Arithmetic]
+    programmable: Mapping[Family, Arithmetic]
     weights: WeightFormat
     connections: tuple[str, ...]
     connection_delay: int
