@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ Matrix = Any
 
 PureLinear = Linear | Sparse | Conv | Pool | Scale | Flatten | Delay
 """Operations that are linear in their input, up to a constant; a `Pool` unless it takes the maximum."""
+
+Affine = TypeVar("Affine", bound=PureLinear)
 
 
 def is_linear(op: Op) -> bool:
@@ -158,7 +160,7 @@ def bias(op: PureLinear) -> Reals | None:
             return None
 
 
-def without_bias(op: PureLinear) -> PureLinear:
+def without_bias(op: Affine) -> Affine:
     """The same operation without its constant."""
     return replace(op, bias=None) if isinstance(op, Linear | Conv) else op
 
@@ -170,8 +172,9 @@ def identity(shape: Shape) -> Sparse:
 
 
 def scale_rows(op: Linear | Sparse | Conv, factor: Reals) -> Linear | Sparse | Conv:
-    """The operation times `factor` over its output shape; a `Conv` stays one if channels share it."""
+    """The operation, bias left out, times `factor` over its output shape; a `Conv` stays one if channels share it."""
     shape = output_shape(op)
+    op = without_bias(op)
     match op:
         case Linear(weight):
             full = np.broadcast_to(factor, shape)
@@ -192,9 +195,8 @@ def compose(first: PureLinear, second: PureLinear) -> PureLinear:
 
     A bias of either is the caller's: push it through `matrix(second)`.
     """
+    first, second = without_bias(first), without_bias(second)
     match first, second:
-        case Flatten(), Linear():
-            pass
         case Pool(), Conv() if (merged := _pool_then_conv(first, second)) is not None:
             return merged
         case Scale(_, factor), Conv() if (merged := _scale_then_conv(factor, second)) is not None:

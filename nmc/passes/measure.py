@@ -1,0 +1,123 @@
+"""What quantization costs, layer by layer, on data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmc.ir.connections import connections
+from nmc.ir.graph import Graph
+from nmc.ir.ops import Conv, Linear, Neuron, Op, Sparse
+from nmc.ir.tensor import Tensor
+from nmc.passes.calibrate import SAMPLES
+from nmc.sim.golden import simulate
+from nmc.sim.trace import SimResult
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerError:
+    """The cost of one population's integers, everything else in reals.
+
+    `weight_error` is the root mean square error of its incoming weights over their root mean square. On data:
+    `own` and `output` are the share of cells (step, sample, neuron) of its own and of the network's outputs that
+    differ from the network in reals; None without data.
+    """
+
+    node: str
+    weight_error: float
+    own: float | None
+    output: float | None
+
+
+def layer_errors(
+    real: Graph, integer: Graph, data: Mapping[str, Array], *, samples: int = SAMPLES
+) -> tuple[LayerError, ...]:
+    """Quantize one population at a time. `real` and `integer` are the graphs before and after `quantize`."""
+    populations = [node.name for node in real.nodes if isinstance(node.op, Neuron)]
+    inputs = {name: array[:, :samples] for name, array in data.items()}
+    record = [f"{name}.spikes" for name in populations if _spikes(real, name)]
+    exact = simulate(real, inputs, record=record) if inputs else None
+    errors: list[LayerError] = []
+    for name in populations:
+        names = {link.name for link in connections(real) if link.dst == name}
+        own = output = None
+        if exact is not None:
+            quantized = {n: _in_reals(integer[n].op) for n in (name, *sorted(names))}
+            got = simulate(real.replace_nodes(quantized), inputs, record=record)
+            key = f"{name}.spikes"
+            own = _different(exact.trace[key], got.trace[key]) if key in exact.trace else None
+            output = _outputs_different(exact, got)
+        errors.append(LayerError(name, _weight_error(real, integer, name, names), own, output))
+    return tuple(errors)
+
+
+def worst(errors: tuple[LayerError, ...]) -> LayerError | None:
+    """The layer that moves the outputs most; by its weights where nothing was measured; None if nothing moves."""
+    measured = [e for e in errors if e.output]
+    if measured:
+        return max(measured, key=lambda e: e.output or 0.0)
+    by_weight = [e for e in errors if e.weight_error > 0]
+    return max(by_weight, key=lambda e: e.weight_error, default=None)
+
+
+def _spikes(graph: Graph, name: str) -> bool:
+    op = graph[name].op
+    return isinstance(op, Neuron) and op.fire is not None
+
+
+def _different(a: Array, b: Array) -> float:
+    return float(np.mean(a != b))
+
+
+def _outputs_different(a: SimResult, b: SimResult) -> float:
+    """Spikes that differ, or for membranes the root mean square error over the root mean square."""
+    shares: list[float] = []
+    for name, expected in a.outputs.items():
+        got = b.outputs[name]
+        if expected.dtype.kind == "f":
+            size = float(np.sqrt(np.mean(np.square(expected)))) or 1.0
+            shares.append(float(np.sqrt(np.mean(np.square(expected - got)))) / size)
+        else:
+            shares.append(_different(expected, got))
+    return max(shares, default=0.0)
+
+
+def _weight_error(real: Graph, integer: Graph, name: str, names: set[str]) -> float:
+    """Relative error of all weights into `name`, after the one factor that quantization multiplied them by."""
+    exact = [real[n].op for n in sorted(names)]
+    coarse = [integer[n].op for n in sorted(names)]
+    if not exact:
+        return 0.0
+    a = np.concatenate([op.weight.values.ravel() for op in exact if isinstance(op, Linear | Sparse | Conv)])
+    b = np.concatenate([op.weight.values.ravel() for op in coarse if isinstance(op, Linear | Sparse | Conv)])
+    size = float(b @ b)
+    if size == 0.0 or not a.any():
+        return 0.0
+    factor = float(a @ b) / size
+    return float(np.sqrt(np.mean(np.square(a - factor * b)) / np.mean(np.square(a))))
+
+
+def _in_reals(op: Op) -> Op:
+    """The operation with the values of its mantissas."""
+    plain = _values(op)
+    match plain:
+        case Neuron():
+            return replace(plain, arithmetic=None, exponent=0)
+        case Linear() | Sparse() | Conv():
+            return replace(plain, accumulator=None)
+        case _:
+            return plain
+
+
+def _values(part: Any) -> Any:  # Any: walks the fields of any operation
+    if isinstance(part, Tensor):
+        return part if part.number is None else Tensor(part.values)
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(part, **{field.name: _values(getattr(part, field.name)) for field in fields(part)})
+    return part

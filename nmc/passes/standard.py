@@ -1,0 +1,100 @@
+"""The passes that every target needs, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy.typing as npt
+
+from nmc.ir.graph import Graph
+from nmc.passes.canonicalize import canonicalize
+from nmc.passes.choose_neurons import Unsupported, choose_neurons
+from nmc.passes.connect import connect
+from nmc.passes.discretize import discretize
+from nmc.passes.facts import Fact
+from nmc.passes.lower_delays import lower_delays
+from nmc.passes.lower_pools import lower_pools
+from nmc.passes.normalize import normalize
+from nmc.passes.pipeline import Pass
+from nmc.passes.place import place
+from nmc.passes.quantize import quantize
+from nmc.target import TargetSpec
+
+Array = npt.NDArray[Any]
+
+
+def to_steps(*, dt: float | None, preset: str | None, reset: str | None) -> tuple[Pass, ...]:
+    """From what a file says to a network in steps, still in reals."""
+    chosen = {"dt": dt, "preset": preset, "reset": reset}
+    settings = {name: str(value) for name, value in chosen.items() if value is not None}
+    return (
+        _named(
+            "discretize",
+            partial(discretize, dt=dt, preset=preset, reset=reset),
+            gives={Fact.DISCRETE},
+            settings=settings,
+        ),
+        _named("canonicalize", canonicalize, needs={Fact.DISCRETE}),
+    )
+
+
+def to_populations(*, bias_source: bool) -> tuple[Pass, ...]:
+    """To populations with one connection between two, in reals; spikes are the model's."""
+    bias = {"bias": "source" if bias_source else "membrane"}
+    return (
+        _named("lower_pools", lower_pools, needs={Fact.DISCRETE}),
+        _named("connect", partial(connect, bias_source=bias_source), settings=bias),
+        _named("normalize", normalize, gives={Fact.CANONICAL}),
+    )
+
+
+def to_target(
+    target: TargetSpec,
+    *,
+    unsupported: Unsupported,
+    weight_bits: int,
+    message_bits: int,
+    calibration: Mapping[str, Array],
+) -> tuple[Pass, ...]:
+    """Onto the integers, delays and cores of `target`."""
+    integers = partial(
+        quantize, target=target, weight_bits=weight_bits, message_bits=message_bits, calibration=calibration
+    )
+    canonical, quantized = {Fact.CANONICAL}, {Fact.CANONICAL, Fact.QUANTIZED}
+    return (
+        _named(
+            "choose_neurons",
+            partial(choose_neurons, target=target, unsupported=unsupported),
+            needs=canonical,
+            settings={"neurons": unsupported.value},
+        ),
+        _named(
+            "quantize",
+            integers,
+            needs=canonical,
+            gives={Fact.QUANTIZED},
+            settings={"weight_bits": str(weight_bits), "message_bits": str(message_bits)},
+        ),
+        _named(
+            "lower_delays", partial(lower_delays, target=target), needs=quantized, gives={Fact.DELAYS_LOWERED}
+        ),
+        _named(
+            "place",
+            partial(place, target=target),
+            needs=quantized | {Fact.DELAYS_LOWERED},
+            gives={Fact.PLACED},
+        ),
+    )
+
+
+def _named(
+    name: str,
+    run: Callable[[Graph], Graph],
+    *,
+    needs: set[Fact] | None = None,
+    gives: set[Fact] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Pass:
+    return Pass(name, run, frozenset(needs or ()), frozenset(gives or ()), settings or {})
