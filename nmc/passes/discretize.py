@@ -52,14 +52,20 @@ def discretize(
     """Every `Ode` becomes a `Neuron`, every `DelayLine` a `Delay` of round(seconds / dt) steps.
 
     `dt` defaults to the file's own (`graph.step`), then to the preset's; `preset` to `nir`; `reset` (a key of
-    `RESETS`) to the preset's. What was taken for granted is a note. A graph without seconds comes back as it is.
+    `RESETS`) to the preset's. What was taken for granted is a note. A graph that is in steps comes back as it is.
 
-    Raises UsageError (NMC153) for an unknown name or a dt that is no time; CompileError: NMC151 where dt exceeds
-    a time constant of a forward Euler step, NMC158 where a multi-spike neuron's threshold is not above 0.
+    Raises UsageError: NMC153 for an unknown name or a dt that is no time, NMC154 where the model leaves nothing
+    open; CompileError: NMC151 where dt exceeds a time constant of a forward Euler step, NMC158 where a
+    multi-spike neuron's threshold is not above 0.
     """
     chosen = _preset(preset)
     reading = _Reading(chosen, *_step(graph, dt, chosen), _reset(reset, chosen), reset is not None)
     if not any(isinstance(node.op, Ode | DelayLine) for node in graph.nodes):
+        given = [
+            name for name, value in (("dt", dt), ("preset", preset), ("reset", reset)) if value is not None
+        ]
+        if given:
+            raise UsageError(_nothing_open(graph, given))
         return graph
     findings = [reading.summary(graph)]
     nodes: list[Node] = []
@@ -69,11 +75,16 @@ def discretize(
     edges = _delays(graph, chosen, findings)
     ops = _weights({node.name: node.op for node in nodes}, edges, graph, chosen, findings)
     nodes = [replace(node, op=ops[node.name]) for node in nodes]
-    step = None if chosen.in_steps else reading.dt
-    return Graph(tuple(nodes), edges, step=step, notes=graph.notes + tuple(findings))
+    return Graph(tuple(nodes), edges, step=reading.seconds, notes=graph.notes + tuple(findings))
 
 
 # ---- what the user or the file says -----------------------------------------------------------------------
+
+
+def _nothing_open(graph: Graph, given: list[str]) -> Diagnostic:
+    options = " and ".join(f"`--{name}`" for name in given)
+    message = f"{options} would change nothing: the model is in steps and says how its neurons compute"
+    return error("NMC154", message, COMMAND_LINE, also=(Loc(graph.nodes[0].loc.file),) if graph.nodes else ())
 
 
 def _preset(name: str | None) -> Preset:
@@ -116,9 +127,14 @@ class _Reading:
     reset: Reset
     reset_asked: bool
 
+    @property
+    def seconds(self) -> float | None:
+        """The length of a step; None where the file counts in steps."""
+        return None if self.preset.in_steps and self.dt == self.preset.dt else self.dt
+
     def summary(self, graph: Graph) -> Diagnostic:
         """The note that says how time was read."""
-        unit = "" if self.preset.in_steps else " s"
+        unit = "" if self.seconds is None else " s"
         what = f"read as `{self.preset.name}`: {self.preset.title}; dt = {self.dt:g}{unit} ({self.dt_origin})"
         if self.reset_asked:
             what += f"; reset: {self.reset.name.lower().replace('_', ' ')}, as asked"

@@ -51,13 +51,14 @@ def place(graph: Graph, *, target: TargetSpec) -> Graph:
 
     A core is full at the first of `neurons_per_core`, `synaptic_words_per_core` (words of `synaptic_word_bits`, a
     synapse never crossing two), `input_axons_per_core` and `output_axons_per_core`.
-    Raises CompileError: NMC300 for one neuron that no core can hold, NMC301 for more cores than there are.
+    Raises CompileError: NMC300 and NMC302 for one neuron that no core can hold or serve, NMC301
+    for more cores than there are.
     """
     fan_in = fan_ins(graph)
     widest = {node.name: _limit(target, "neurons_per_core") for node in graph.nodes if _is_placed(node)}
     while True:
         slices = {name: _slices(graph[name], fan_in[name], most, target) for name, most in widest.items()}
-        narrower = _too_many_axons_out(slices, fan_in, widest, target)
+        narrower = _too_many_axons_out(graph, slices, fan_in, widest, target=target)
         if not narrower:
             break
         widest |= narrower
@@ -189,9 +190,11 @@ def _destinations(
 
 
 def _too_many_axons_out(
+    graph: Graph,
     slices: dict[str, list[tuple[int, int]]],
     fan_in: dict[str, list[FanIn]],
     widest: dict[str, int],
+    *,
     target: TargetSpec,
 ) -> dict[str, int]:
     """Smaller slice widths for populations of which a slice would need more output axons than a core has."""
@@ -203,7 +206,10 @@ def _too_many_axons_out(
             continue
         worst = max(int(reached[name][start:stop].sum()) for start, stop in parts)
         width = min(widest[name], max(stop - start for start, stop in parts))
-        if worst > limit and width > 1:
+        if worst > limit and width == 1:
+            message = f"a neuron of `{name}` reaches {worst} cores; a core of `{target.name}` has {limit} output axons"
+            raise CompileError(error("NMC302", message, graph[name].loc, help="use a smaller layer after it"))
+        if worst > limit:
             narrower[name] = max(1, min(width - 1, limit // max(1, int(reached[name].max()))))
     return narrower
 
