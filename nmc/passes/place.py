@@ -207,7 +207,7 @@ def _too_many_axons_out(
         worst = max(int(reached[name][start:stop].sum()) for start, stop in parts)
         width = min(widest[name], max(stop - start for start, stop in parts))
         if worst > limit and width == 1:
-            message = f"a neuron of `{name}` reaches {worst} cores; a core of `{target.name}` has {limit} output axons"
+            message = f"a neuron of `{name}` reaches {worst} cores; a core has {limit} output axons"
             raise CompileError(error("NMC302", message, graph[name].loc, help="use a smaller layer after it"))
         if worst > limit:
             narrower[name] = max(1, min(width - 1, limit // max(1, int(reached[name].max()))))

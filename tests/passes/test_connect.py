@@ -25,7 +25,7 @@ from nmc.ir.tensor import Tensor
 from nmc.passes.connect import connect
 from nmc.passes.lower_pools import lower_pools
 from nmc.sim.golden import simulate
-from tests.passes.nets import chain, cubalif, graph, lif, linear, real, spikes
+from tests.passes.nets import chain, cubalif, fire, graph, lif, linear, real, spikes
 
 RNG = np.random.default_rng(7)
 CONV = Conv(
@@ -65,7 +65,7 @@ def test_connect_folds_a_pool_into_the_convolution_after_it(pooling: Pooling) ->
         ("l1", lif((3, 8, 8))),
         ("pool", pool),
         ("conv2", SECOND),
-        ("l2", lif((2, 4, 4))),
+        ("l2", lif((2, 4, 4), spikes=fire(0.25))),
         shape=(1, 8, 8),
     )
     after = connect(before)

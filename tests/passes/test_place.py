@@ -75,7 +75,7 @@ def test_place_names_a_neuron_that_no_core_holds() -> None:
 
 
 def test_place_names_a_population_whose_single_spike_goes_to_too_many_cores() -> None:
-    with pytest.raises(CompileError, match=r"NMC302.*`l0` reaches 4 cores.*has 3 output axons"):
+    with pytest.raises(CompileError, match=r"NMC302.*`l0` reaches 4 cores.*has 3 output"):
         place(network(4, 8, 32), target=limited(neurons_per_core=8, output_axons_per_core=3, cores=64))
 
 
