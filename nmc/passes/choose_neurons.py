@@ -14,6 +14,9 @@ from nmc.ir.linear import Reals, scale_rows
 from nmc.ir.neuron import Arithmetic, CurrentUsed, Reset, ResetWhen, SpikeFrom
 from nmc.ir.ops import Conv, Family, Fire, Linear, Membrane, Neuron, Op, Sparse, Synapse
 from nmc.ir.tensor import Tensor
+from nmc.passes.calibrate import SAMPLES, Array
+from nmc.passes.measure import outputs_different
+from nmc.sim.golden import simulate
 from nmc.target import TargetSpec
 
 
@@ -27,13 +30,20 @@ class Unsupported(Enum):
     REFUSE = "refuse"
 
 
-def choose_neurons(graph: Graph, *, target: TargetSpec, unsupported: Unsupported) -> Graph:
+def choose_neurons(
+    graph: Graph,
+    *,
+    target: TargetSpec,
+    unsupported: Unsupported,
+    calibration: Mapping[str, Array] | None = None,
+) -> Graph:
     """Every population in a family that `target` has; thresholds made equal where the target shares one.
 
-    Raises CompileError (NMC210) with what the target's neuron lacks and what would help.
+    What an approximation changes is measured on `calibration` (steps, samples, *shape) and noted. Raises CompileError (NMC210) with what the target's neuron lacks and what would help.
     """
     findings: list[Diagnostic] = []
     notes: list[Diagnostic] = []
+    approximated: list[Node] = []
     new: dict[str, Op] = {}
     factors: dict[str, Reals] = {}
     for node in graph.nodes:
@@ -62,6 +72,7 @@ def choose_neurons(graph: Graph, *, target: TargetSpec, unsupported: Unsupported
                 left_out = "; ".join(missing)
                 message = f"`{node.name}` is approximated by {target.name}'s own neuron: {left_out} left out"
                 notes.append(note("NMC212", message, node.loc))
+                approximated.append(node)
                 op = nearest
         elif missing:
             findings.append(_refused(node, missing, target))
@@ -72,7 +83,22 @@ def choose_neurons(graph: Graph, *, target: TargetSpec, unsupported: Unsupported
         connection = graph[edge.src].op
         if edge.dst in factors and isinstance(connection, Linear | Sparse | Conv):
             new[edge.src] = scale_rows(connection, factors[edge.dst])
-    return graph.replace_nodes(new).with_notes(notes)
+    chosen = graph.replace_nodes(new)
+    if approximated:
+        notes.append(_effect(graph, chosen, approximated, calibration or {}))
+    return chosen.with_notes(notes)
+
+
+def _effect(exact: Graph, near: Graph, approximated: list[Node], data: Mapping[str, Array]) -> Diagnostic:
+    """How far the approximations move the outputs, all of them together, on data."""
+    names = ", ".join(f"`{node.name}`" for node in approximated)
+    if not data:
+        message = f"what the approximation of {names} changes was not measured"
+        return note("NMC213", message, approximated[0].loc, help="give `--calibrate` to measure it")
+    inputs = {name: array[:, :SAMPLES] for name, array in data.items()}
+    share = outputs_different(simulate(exact, inputs), simulate(near, inputs))
+    message = f"the approximation of {names} changes {share:.2%} of the outputs on the calibration data"
+    return note("NMC213", message, approximated[0].loc)
 
 
 def arithmetic_of(op: Neuron, target: TargetSpec) -> Arithmetic:

@@ -52,7 +52,7 @@ def layer_errors(
             got = simulate(real.replace_nodes(quantized), inputs, record=record)
             key = f"{name}.spikes"
             own = _different(exact.trace[key], got.trace[key]) if key in exact.trace else None
-            output = _outputs_different(exact, got)
+            output = outputs_different(exact, got)
         errors.append(LayerError(name, _weight_error(real, integer, name, names), own, output))
     return tuple(errors)
 
@@ -75,7 +75,7 @@ def _different(a: Array, b: Array) -> float:
     return float(np.mean(a != b))
 
 
-def _outputs_different(a: SimResult, b: SimResult) -> float:
+def outputs_different(a: SimResult, b: SimResult) -> float:
     """Spikes that differ, or for membranes the root mean square error over the root mean square."""
     shares: list[float] = []
     for name, expected in a.outputs.items():

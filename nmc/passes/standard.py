@@ -66,7 +66,7 @@ def to_target(
     return (
         _named(
             "choose_neurons",
-            partial(choose_neurons, target=target, unsupported=unsupported),
+            partial(choose_neurons, target=target, unsupported=unsupported, calibration=calibration),
             needs=canonical,
             settings={"neurons": unsupported.value},
         ),

@@ -253,7 +253,20 @@ def test_choose_neurons_approximates_a_subtracting_reset_on_request() -> None:
     )
     near = populations(model, unsupported=Unsupported.STOCK)
     assert neuron(near).fire.reset is Reset.TO_VALUE  # pyright: ignore
-    assert [note.code for note in near.notes] == ["NMC212"]
+    assert [note.code for note in near.notes] == ["NMC212", "NMC213"]
+    assert "not measured" in near.notes[1].message
+
+
+def test_choose_neurons_measures_what_an_approximation_changes() -> None:
+    subtracting = lif((6,), spikes=fire(reset=Reset.SUBTRACT))
+    model = chain(("w", linear(np.random.default_rng(1), 6, 8, mean=0.3)), ("l", subtracting), shape=(8,))
+    x = spikes(50, 4, (8,))
+    exact = normalize(connect(model))
+    near = choose_neurons(exact, target=TARGET, unsupported=Unsupported.STOCK, calibration={"x": x})
+    outputs = [simulate(graph, {"x": x}).outputs["y"] for graph in (exact, near)]
+    share = np.mean(outputs[0] != outputs[1])
+    assert share > 0
+    assert f"changes {share:.2%} of the outputs" in near.notes[1].message
 
 
 def test_layer_errors_name_the_layer_that_was_coarsened() -> None:
