@@ -39,7 +39,8 @@ def choose_neurons(
 ) -> Graph:
     """Every population in a family that `target` has; thresholds made equal where the target shares one.
 
-    What an approximation changes is measured on `calibration` (steps, samples, *shape) and noted. Raises CompileError (NMC210) with what the target's neuron lacks and what would help.
+    What an approximation changes is measured on `calibration` (steps, samples, *shape) and noted. Raises
+    CompileError (NMC210) with what the target's neuron lacks and what would help.
     """
     findings: list[Diagnostic] = []
     notes: list[Diagnostic] = []
