@@ -5,7 +5,9 @@ Nothing here prints. A stage collects all its findings and raises them together 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 
 
@@ -83,7 +85,20 @@ class CompileError(Exception):
         return "\n".join(str(finding) for finding in self.findings)
 
 
+class UsageError(CompileError):
+    """The command is at fault, not the model: an unknown name, an option that does not apply; exit code 2."""
+
+
 def raise_errors(findings: list[Diagnostic]) -> None:
     """Raise `CompileError` with all findings if one of them is an error."""
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise CompileError(*findings)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Help for a name that is not in `known`: the nearest, if one is near, else all of them."""
+    names = tuple(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return "known: " + ", ".join(f"`{each}`" for each in names) if names else ""

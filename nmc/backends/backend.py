@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from nmc.artifact import Artifact
@@ -14,7 +14,7 @@ from nmc.passes.pipeline import Pass
 from nmc.sim.trace import SimResult
 from nmc.target import TargetSpec
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Overflow(IntEnum):
     WRAP = 1
     """Two's complement."""
     WRAP_ONCE = 2
-    """One fold of 2**bits toward (-2**(bits-1), 2**(bits-1)]: Lava's `u`, lava-nc 0.10.0, proc/lif/models.py."""
+    """One fold of 2**bits toward (-2**(bits-1), 2**(bits-1)]: Lava's `u` (0.10.0, proc/lif/models.py)."""
     SATURATE = 3
     """Into [-2**(bits-1), 2**(bits-1) - 1]."""
     SATURATE_SYMMETRIC = 4

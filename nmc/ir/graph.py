@@ -10,25 +10,18 @@ import networkx as nx
 
 from nmc.diagnostics import NOWHERE, Diagnostic, Loc
 from nmc.ir.ops import (
-    Accumulator,
-    Conv,
-    Delay,
-    Flatten,
+    Elementwise,
     Input,
-    Linear,
+    MatMul,
     Neuron,
+    Ode,
     Op,
     Output,
-    Pool,
-    Pooling,
-    Scale,
     Signal,
-    SignalKind,
-    Sparse,
     Threshold,
     output_shape,
 )
-from nmc.ir.tensor import FixedPoint, Tensor
+from nmc.ir.types import join, signal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +31,10 @@ class Node:
     name: str
     op: Op
     loc: Loc = NOWHERE
+
+    def at(self, field: str | None = None) -> Loc:
+        """The place of the node, or of one of its fields, in the user's model."""
+        return Loc(self.loc.file, self.loc.node or self.name, field or self.loc.field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,9 @@ class Slice:
 class Graph:
     """A network. Nodes and edges keep the order they were given in; names are unique.
 
-    `step` is the length of a step in seconds, None where time is in steps only. `latency` is the number of steps
-    by which lowering has made every output later. `facts` are names of predicates that hold (`passes/facts.py`).
+    `step` is the length of a step in seconds, None where time is in steps only. `latency` is the number of
+    steps by which lowering has made every output later. `facts` are names of predicates that hold
+    (`passes/facts.py`).
     """
 
     nodes: tuple[Node, ...]
@@ -130,8 +128,8 @@ class Graph:
     def components(self) -> list[list[str]]:
         """Strongly connected components over all edges, in an order in which signals flow.
 
-        The nodes of a component are in the order of `order`; a component of one node without a self-edge can run
-        over all steps at once.
+        The nodes of a component are in the order of `order`; a component of one node without a self-edge can
+        run over all steps at once.
         """
         digraph: nx.DiGraph[str] = nx.DiGraph()
         digraph.add_nodes_from(node.name for node in self.nodes)
@@ -154,17 +152,15 @@ class Graph:
     def signals(self) -> dict[str, Signal]:
         """The type of each node's output; for an `Output`, of what it receives.
 
-        Defined for any graph that `verify` accepts. Integer sums take the finest exponent and enough bits.
+        Defined for any graph that `verify` accepts. A sum of integers takes the finest exponent and enough
+        bits.
         """
         incoming = self.incoming()
         signals: dict[str, Signal] = {}
-        # A loop passes through a neuron or a threshold, whose output does not depend on its input's type; so
-        # iterate: those first, the rest in topological order of edges that do not leave them.
-        names = _typing_order(self)
-        for name in names:
-            signals[name] = _signal(
-                self[name].op, [signals[edge.src] for edge in incoming[name] if edge.src in signals]
-            )
+        for name in _typing_order(self):
+            op = self[name].op
+            received = [signals[edge.src] for edge in incoming[name] if edge.src in signals]
+            signals[name] = signal_of(op, join(output_shape(op), received))
         return signals
 
 
@@ -179,7 +175,7 @@ def replace_graph(
     facts: frozenset[str] | None = None,
     notes: tuple[Diagnostic, ...] | None = None,
 ) -> Graph:
-    """The same graph with some fields replaced (dataclasses.replace does not know the index field)."""
+    """The same graph with some fields replaced; `dataclasses.replace`, but its arguments are typed."""
     return Graph(
         graph.nodes if nodes is None else nodes,
         graph.edges if edges is None else edges,
@@ -192,101 +188,9 @@ def replace_graph(
 
 
 def _typing_order(graph: Graph) -> list[str]:
-    stateful = [node.name for node in graph.nodes if isinstance(node.op, Neuron | Threshold | Input)]
+    """Names such that a node comes after what its type depends on; a neuron's depends on no other."""
+    cut = {node.name for node in graph.nodes if isinstance(node.op, Neuron | Ode | Threshold | Elementwise | MatMul | Input)}
     digraph: nx.DiGraph[str] = nx.DiGraph()
     digraph.add_nodes_from(node.name for node in graph.nodes)
-    cut = set(stateful)
     digraph.add_edges_from((edge.src, edge.dst) for edge in graph.edges if edge.dst not in cut)
     return list(nx.topological_sort(digraph))
-
-
-def _signal(op: Op, inputs: list[Signal]) -> Signal:
-    shape = output_shape(op)
-    match op:
-        case Input(signal):
-            return signal
-        case Threshold():
-            return Signal(shape, SignalKind.SPIKE)
-        case Neuron():
-            return _neuron_signal(op, shape)
-        case (
-            Linear(_, _, accumulator)
-            | Sparse(_, _, _, _, _, _, accumulator)
-            | Conv(_, _, _, _, _, _, _, accumulator)
-        ):
-            return _accumulated(shape, accumulator)
-        case _:
-            pass
-    joined = join(shape, inputs)
-    match op:
-        case Pool(_, pooling, kernel):
-            return _pooled(joined, pooling, kernel)
-        case Scale(_, factor):
-            return _scaled(joined, factor)
-        case Output() | Flatten() | Delay():
-            return joined
-        case _:
-            return Signal(shape, SignalKind.REAL)
-
-
-def _neuron_signal(op: Neuron, shape: tuple[int, ...]) -> Signal:
-    if op.fire is not None:
-        if op.fire.reset.name == "MULTI_SPIKE":
-            return Signal(shape, SignalKind.GRADED, FixedPoint(31, False, 0))
-        return Signal(shape, SignalKind.SPIKE)
-    if op.arithmetic is None:
-        return Signal(shape, SignalKind.REAL)
-    return Signal(shape, SignalKind.GRADED, FixedPoint(op.arithmetic.v_bits, True, op.exponent))
-
-
-def _accumulated(shape: tuple[int, ...], accumulator: Accumulator | None) -> Signal:
-    if accumulator is None:
-        return Signal(shape, SignalKind.REAL)
-    return Signal(shape, SignalKind.GRADED, accumulator.number)
-
-
-SPIKE_NUMBER = FixedPoint(1, False, 0)
-"""A spike read as a number: 0 or 1."""
-
-
-def join(shape: tuple[int, ...], inputs: list[Signal]) -> Signal:
-    """The type of a sum of signals: real if one is, a spike if it is the only one, else graded."""
-    if len(inputs) == 1:
-        return Signal(shape, inputs[0].kind, inputs[0].number)
-    if not inputs or any(signal.kind is SignalKind.REAL for signal in inputs):
-        return Signal(shape, SignalKind.REAL)
-    numbers = [signal.number or SPIKE_NUMBER for signal in inputs]
-    exponent = min(number.exponent for number in numbers)
-    signed = any(number.signed for number in numbers)
-    high = sum(max(number.highest, -number.lowest) << (number.exponent - exponent) for number in numbers)
-    return Signal(shape, SignalKind.GRADED, FixedPoint(min(63, high.bit_length() + signed), signed, exponent))
-
-
-def _pooled(signal: Signal, pooling: Pooling, kernel: tuple[int, ...]) -> Signal:
-    if pooling is Pooling.MAX or signal.kind is SignalKind.REAL:
-        return signal
-    size = 1
-    for k in kernel:
-        size *= k
-    number = signal.number or SPIKE_NUMBER
-    bits = min(63, number.bits + (size - 1).bit_length())
-    shift = 0
-    if pooling is Pooling.AVERAGE:
-        if size & (size - 1):
-            return Signal(signal.shape, SignalKind.REAL)
-        shift = size.bit_length() - 1
-    return Signal(signal.shape, SignalKind.GRADED, FixedPoint(bits, number.signed, number.exponent - shift))
-
-
-def _scaled(signal: Signal, factor: Tensor) -> Signal:
-    if signal.kind is SignalKind.REAL or factor.number is None:
-        return Signal(signal.shape, SignalKind.REAL)
-    number = signal.number or SPIKE_NUMBER
-    return Signal(
-        signal.shape,
-        SignalKind.GRADED,
-        FixedPoint(min(63, number.bits + factor.number.bits), True, number.exponent + factor.number.exponent),
-    )
-
-
-__all__ = ["SPIKE_NUMBER", "Edge", "Graph", "Node", "Slice", "join", "replace_graph"]

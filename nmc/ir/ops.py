@@ -1,21 +1,23 @@
 """The closed union of operations. Each is a frozen value; nothing is a convention.
 
 Shapes are of one sample at one step, without batch and time. Images are (channel, y, x), weights (post, pre).
-A parameter `Tensor` of a population broadcasts to the population's shape by numpy's rules: a scalar is shared by
-all, (channel, 1, 1) is one a channel, the full shape is one a neuron.
+A parameter `Tensor` of a population broadcasts to the population's shape by numpy's rules: a scalar is shared
+by all, (channel, 1, 1) is one a channel, the full shape is one a neuron. Parameters are reals or mantissas
+with a number; those of `COUNTS` are plain integers.
 
-Every operation has one output. Its inputs are ports; edges into the same port are summed. All operations here have
-the one port `""`; operations with several (gates, products of two activations) name theirs in `ports`.
+Every operation has one output. Its inputs are ports; edges into the same port are summed. All operations here
+have the one port `""`; operations with several (gates, products of two activations) name theirs in `ports`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import assert_never
 
 from nmc.ir.fixed import Overflow, Rounding
 from nmc.ir.neuron import Arithmetic, Comparison, CurrentUsed, Reset, ResetWhen, SpikeFrom
+from nmc.ir.program import Program
 from nmc.ir.tensor import FixedPoint, Tensor
 
 Shape = tuple[int, ...]
@@ -74,7 +76,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """weight @ x + bias, over the last axis; weight (post, pre), bias (post,)."""
+    """weight @ x + bias; x (pre,), weight (post, pre), bias (post,)."""
 
     weight: Tensor
     bias: Tensor | None = None
@@ -126,7 +128,10 @@ class Pooling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A window that slides over (channel, *space), space of one or two axes; padding counts as zeros (for max: as nothing)."""
+    """A window that slides over (channel, *space), space of one or two axes.
+
+    `padding` is (before, after) per axis, in zeros; a maximum takes no notice of it.
+    """
 
     in_shape: Shape
     pooling: Pooling
@@ -187,8 +192,8 @@ class Family(Enum):
 class Ode:
     """A neuron as NIR has it, in seconds: a differential equation without a step, before `discretize`.
 
-    tau_syn di/dt = -i + w_in x;  tau_mem dv/dt = (v_leak - v) + r i.  Without tau_syn, i = x; without tau_mem,
-    dv/dt = r i. Without a threshold nothing spikes and the output is v.
+    tau_syn di/dt = -i + w_in x;  tau_mem dv/dt = (v_leak - v) + r i.  Without tau_syn, i = x; without
+    tau_mem, dv/dt = r i. Without a threshold nothing spikes and the output is v.
     """
 
     shape: Shape
@@ -278,6 +283,46 @@ class Threshold:
     comparison: Comparison
 
 
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """A population outside the known families: what `program` does, element by element, in reals.
+
+    The program's inputs are the ports. `initial` are its states before step 0. `kind` is what it gives.
+    """
+
+    shape: Shape
+    program: Program
+    initial: tuple[Tensor, ...]
+    kind: SignalKind
+
+
+# ---- products and movements of activations ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul:
+    """numpy.matmul of what enters at `a` and at `b`: attention, spike by spike."""
+
+    a_shape: Shape
+    b_shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """The same elements in C order in another shape, where `Flatten` is not enough."""
+
+    in_shape: Shape
+    out_shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Axis k of the output is axis `axes[k]` of the input."""
+
+    in_shape: Shape
+    axes: tuple[int, ...]
+
+
 Op = (
     Input
     | Output
@@ -292,8 +337,33 @@ Op = (
     | Ode
     | Neuron
     | Threshold
+    | Elementwise
+    | MatMul
+    | Reshape
+    | Transpose
 )
 LinearOp = Linear | Sparse | Conv
+
+COUNTS = frozenset({"pre", "post", "delay", "steps", "fire.refractory"})
+"""Paths of the tensors that hold neither reals nor mantissas but indices and steps."""
+
+
+def parameters(op: Op) -> dict[str, Tensor]:
+    """Every tensor of an operation by the path of its fields: `weight`, `membrane.decay`; `0` in a tuple."""
+    found: dict[str, Tensor] = {}
+
+    def walk(part: object, path: str) -> None:
+        if isinstance(part, Tensor):
+            found[path] = part
+        elif isinstance(part, tuple):
+            for index, each in enumerate(part):
+                walk(each, f"{path}.{index}")
+        elif is_dataclass(part):
+            for each in fields(part):
+                walk(getattr(part, each.name), f"{path}.{each.name}" if path else each.name)
+
+    walk(op, "")
+    return found
 
 
 def _family(*, synapse: bool, leak: bool, fire: bool) -> Family:
@@ -306,7 +376,15 @@ def _family(*, synapse: bool, leak: bool, fire: bool) -> Family:
 
 def ports(op: Op) -> tuple[str, ...]:
     """The input ports of an operation, in order."""
-    return () if isinstance(op, Input) else ("",)
+    match op:
+        case Input():
+            return ()
+        case Elementwise():
+            return op.program.inputs
+        case MatMul():
+            return ("a", "b")
+        case _:
+            return ("",)
 
 
 def window_shape(
@@ -321,8 +399,8 @@ def window_shape(
     )
 
 
-def input_shape(op: Op) -> Shape:
-    """The shape an operation takes at its port. Raises TypeError for `Input`, which takes nothing."""
+def input_shape(op: Op, port: str = "") -> Shape:
+    """The shape an operation takes at a port. Raises TypeError for `Input`, which takes nothing."""
     match op:
         case Input():
             raise TypeError("an Input takes no input")
@@ -334,12 +412,22 @@ def input_shape(op: Op) -> Shape:
             | Ode(shape)
             | Neuron(shape)
             | Threshold(shape)
+            | Elementwise(shape)
         ):
             return shape
         case Linear(weight):
             return (weight.shape[1],)
-        case Sparse(in_shape) | Conv(in_shape) | Pool(in_shape) | Flatten(in_shape):
+        case (
+            Sparse(in_shape)
+            | Conv(in_shape)
+            | Pool(in_shape)
+            | Flatten(in_shape)
+            | Reshape(in_shape)
+            | Transpose(in_shape)
+        ):
             return in_shape
+        case MatMul(a_shape, b_shape):
+            return b_shape if port == "b" else a_shape
         case _:
             assert_never(op)
 
@@ -357,8 +445,16 @@ def output_shape(op: Op) -> Shape:
             | Ode(shape)
             | Neuron(shape)
             | Threshold(shape)
+            | Elementwise(shape)
         ):
             return shape
+        case Reshape(_, out_shape):
+            return out_shape
+        case Transpose(in_shape, axes):
+            return tuple(in_shape[axis] for axis in axes)
+        case MatMul(a_shape, b_shape):
+            lead = tuple(max(a, b) for a, b in zip(a_shape[:-2], b_shape[:-2], strict=True))
+            return (*lead, a_shape[-2], b_shape[-1])
         case Linear(weight):
             return (weight.shape[0],)
         case Sparse(_, out_shape):

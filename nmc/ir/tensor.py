@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
+"""Any: one array type for reals, mantissas and indices; `Tensor` knows which it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +58,13 @@ class Tensor:
     def __init__(self, data: npt.ArrayLike, number: FixedPoint | None = None) -> None:
         """Copy `data` (any array-like) unless it is read-only already.
 
-        Reals keep float32 and become float64 otherwise; integers without a number stay int64 (indices).
-        Raises ValueError when a mantissa does not fit `number`, or `number` is given reals.
+        Reals keep float32 and become float64 otherwise; integers without a number become int64 (indices).
+        Raises ValueError when a mantissa does not fit `number`, `number` is given reals, or `data` holds
+        neither reals nor integers.
         """
         array = np.asarray(data)
-        if number is not None:
-            if array.dtype.kind not in "iub":
-                raise ValueError(f"a fixed-point tensor needs integer mantissas, not {array.dtype}")
-            if array.size and (int(array.min()) < number.lowest or int(array.max()) > number.highest):
-                raise ValueError(
-                    f"mantissas {int(array.min())} to {int(array.max())} do not fit {number.bits} "
-                    f"{'signed' if number.signed else 'unsigned'} bits"
-                )
-            wanted: np.dtype[np.generic] = number.dtype
-        elif array.dtype.kind in "iub":
-            wanted = np.dtype(np.int64)
-        elif array.dtype == np.float32:
-            wanted = np.dtype(np.float32)
-        else:
-            wanted = np.dtype(np.float64)
-        if array.dtype != wanted or array.flags.writeable or not array.flags.c_contiguous:
+        wanted = _dtype(array, number)
+        if array.dtype != wanted or _may_change(array) or not array.flags.c_contiguous:
             array = np.array(array, dtype=wanted, order="C")
             array.flags.writeable = False
         object.__setattr__(self, "data", array)
@@ -124,3 +113,33 @@ class Tensor:
     def __repr__(self) -> str:
         body = repr(self.data.tolist()) if self.size <= 8 else f"{self.data.dtype}{list(self.shape)}"
         return f"Tensor({body}{'' if self.number is None else f', {self.number}'})"
+
+
+def _dtype(array: Array, number: FixedPoint | None) -> np.dtype[np.generic]:
+    """The one dtype in which a tensor holds such data."""
+    kind = array.dtype.kind
+    if kind not in "iubf":
+        raise ValueError(f"a tensor holds reals or integers, not {array.dtype}")
+    if kind == "f":
+        if number is not None:
+            raise ValueError(f"a fixed-point tensor needs integer mantissas, not {array.dtype}")
+        return np.dtype(np.float32 if array.dtype.itemsize == 4 else np.float64)
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if number is None:
+        if high > np.iinfo(np.int64).max:
+            raise ValueError(f"{high} is above the largest index, {np.iinfo(np.int64).max}")
+        return np.dtype(np.int64)
+    if low < number.lowest or high > number.highest:
+        sign = "signed" if number.signed else "unsigned"
+        raise ValueError(f"mantissas {low} to {high} do not fit {number.bits} {sign} bits")
+    return number.dtype
+
+
+def _may_change(array: Array) -> bool:
+    """Whether somebody can still write into the array, or into one that it is a view of."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return True
+        owner = owner.base
+    return False

@@ -1,0 +1,381 @@
+"""Engines: golden, a target's machine and its witnesses, each run on the same network and compared."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmc import artifact as artifacts
+from nmc.artifact import Artifact, npy_from_bytes
+from nmc.backends import registry
+from nmc.backends.backend import Backend, Request, Witness
+from nmc.diagnostics import CompileError, Diagnostic, Loc, UsageError, error, nearest, note
+from nmc.frontend import load
+from nmc.ir import text
+from nmc.ir.graph import Graph
+from nmc.ir.ops import Input, Neuron, SignalKind, Threshold, output_shape
+from nmc.passes.discretize import discretize
+from nmc.sim import golden
+from nmc.sim.compare import Divergence, first_divergence
+from nmc.sim.trace import SimResult
+
+Array = npt.NDArray[Any]
+"""Any: inputs and outputs of every numeric dtype."""
+
+Doing = Callable[[str], None]
+"""Told what is being done, for people who wait."""
+
+COMMAND_LINE = Loc("<command line>")
+NOTHING_ASKED = Request()
+
+GRAPH_FILE, TENSORS = "graph.nmc", "tensors"
+GOLDEN, MACHINE = "golden", "machine"
+
+STIMULUS_STEPS, STIMULUS_SAMPLES, STIMULUS_RATE, STIMULUS_SEED = 64, 2, 0.25, 0
+"""The random spikes on which `verify` runs when it is given no inputs."""
+
+
+def silent(what: str) -> None:
+    """Say nothing."""
+
+
+# ---- simulate ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What can be simulated: a graph in steps and, if it was compiled, the artifact that holds it."""
+
+    graph: Graph
+    artifact: Artifact | None = None
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """The size of each population."""
+        return {
+            node.name: int(np.prod(output_shape(node.op), dtype=np.int64))
+            for node in self.graph.nodes
+            if isinstance(node.op, Neuron | Threshold)
+        }
+
+
+def open_network(path: Path, request: Request = NOTHING_ASKED) -> Network:
+    """A model file, in steps as `request` says, or an artifact's folder, to be simulated.
+
+    Raises UsageError if `request` says what an artifact has settled already.
+    """
+    if path.is_dir():
+        if (request.dt, request.preset, request.reset) != (None, None, None):
+            message = "`--dt`, `--preset` and `--reset` were settled when the artifact was compiled"
+            raise UsageError(error("NMC905", message, COMMAND_LINE, help="compile again to change them"))
+        artifact = artifacts.read(path)
+        return Network(graph_of(artifact, str(path)), artifact)
+    graph = load.load(path)
+    return Network(discretize(graph, dt=request.dt, preset=request.preset, reset=request.reset))
+
+
+def simulate(
+    network: Network | Graph | Path,
+    inputs: Mapping[str, Array],
+    *,
+    engine: str = GOLDEN,
+    record: Sequence[str] = (),
+    steps: int | None = None,
+    dtype: npt.DTypeLike = np.float64,
+) -> SimResult:
+    """Run a network on inputs (steps, samples, *shape) by name, on golden, its machine or a witness.
+
+    `record` names `node.v`, `node.i` or `node.spikes`. `steps` cuts the inputs or adds silence to them. An artifact
+    whose outputs come `latency` steps late runs that much longer, and its outputs are moved back by it: they hold
+    the model's steps. Traces hold every step that ran. `dtype` is of graphs in reals.
+    """
+    network = _as_network(network)
+    graph = network.graph
+    check_record(graph, record)
+    late = graph.latency
+    given = {name: _lengthened(array, steps, late) for name, array in inputs.items()}
+    if engine == GOLDEN:
+        result = golden.simulate(graph, given, record=record, dtype=dtype)
+    else:
+        result = _run(_artifact(network, engine), given, engine=engine, record=record)
+    outputs = {name: array[late:] for name, array in result.outputs.items()}
+    return replace(result, outputs=outputs)
+
+
+def _as_network(network: Network | Graph | Path) -> Network:
+    match network:
+        case Network():
+            return network
+        case Graph():
+            return Network(network)
+        case Path():
+            return open_network(network)
+
+
+def _lengthened(array: Array, steps: int | None, late: int) -> Array:
+    """The first `steps` of an input, then silence for as long as it has fewer, and for `late` steps more."""
+    kept = array[: steps or len(array)]
+    silence = (steps or len(array)) + late - len(kept)
+    return np.concatenate([kept, np.zeros((silence, *array.shape[1:]), array.dtype)]) if silence else kept
+
+
+def _artifact(network: Network, engine: str) -> Artifact:
+    if network.artifact is None:
+        message = f"engine `{engine}` runs a compiled artifact, and this is a model"
+        raise UsageError(
+            error(
+                "NMC905",
+                message,
+                COMMAND_LINE,
+                help="compile it first: nmc compile MODEL --target NAME -o DIR",
+            )
+        )
+    return network.artifact
+
+
+def _run(artifact: Artifact, inputs: Mapping[str, Array], *, engine: str, record: Sequence[str]) -> SimResult:
+    """Run the machine or a witness from the artifact's files; `record` names variables as `node.variable`."""
+    backend = registry.load(artifact.manifest.target)
+    populations = tuple(dict.fromkeys(name.rpartition(".")[0] for name in record))
+    if engine == MACHINE:
+        result = backend.simulate(artifact, inputs, populations)
+    else:
+        witness = find_witness(backend, engine)
+        missing = witness.ready()
+        if missing is not None:
+            raise CompileError(_not_ready(witness, missing))
+        try:
+            result = witness.run(artifact, inputs, populations)
+        except (RuntimeError, subprocess.SubprocessError) as failed:
+            raise CompileError(
+                error("NMC907", f"witness `{engine}` failed: {failed}", COMMAND_LINE)
+            ) from failed
+    return replace(result, trace={name: result.trace[name] for name in record if name in result.trace})
+
+
+def find_witness(backend: Backend, name: str) -> Witness:
+    """A target's witness by name. Raises UsageError, with the nearest name, if it has no such witness."""
+    known = {witness.name: witness for witness in backend.witnesses}
+    if name not in known:
+        engines = (GOLDEN, MACHINE, *known)
+        message = f"`{backend.target.name}` has no engine `{name}`"
+        raise UsageError(error("NMC903", message, COMMAND_LINE, help=nearest(name, engines)))
+    return known[name]
+
+
+def _not_ready(witness: Witness, missing: str) -> Diagnostic:
+    way = f"nmc tools install {witness.name}"
+    shown = way if witness.install is not None and way not in missing else ""
+    return error("NMC907", f"witness `{witness.name}` cannot run here: {missing}", COMMAND_LINE, help=shown)
+
+
+def check_record(graph: Graph, record: Sequence[str]) -> None:
+    """Raise UsageError with every name of `record` that is no variable of a population, and the nearest."""
+    known = [name for each in graph.nodes for name in variables(graph, each.name)]
+    findings = [
+        error("NMC904", f"there is no variable `{name}` to record", COMMAND_LINE, help=nearest(name, known))
+        for name in record
+        if name not in known
+    ]
+    if findings:
+        raise UsageError(*findings)
+
+
+def variables(graph: Graph, node: str) -> tuple[str, ...]:
+    """What can be recorded of a node, as `node.variable`; nothing unless it is a population."""
+    match graph[node].op:
+        case Neuron() as op:
+            spikes = (f"{node}.spikes",) if op.fire is not None else ()
+            current = (f"{node}.i",) if op.synapse is not None else ()
+            return (*spikes, f"{node}.v", *current)
+        case Threshold():
+            return (f"{node}.spikes",)
+        case _:
+            return ()
+
+
+# ---- verify -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether engines gave the same on the same inputs; the last of `engines` is the one that diverged.
+
+    `compared` names, for each engine but golden, the variables that both had: `node.v`, outputs by their name.
+    """
+
+    engines: tuple[str, ...]
+    divergence: Divergence | None
+    compared: Mapping[str, tuple[str, ...]]
+    seconds: Mapping[str, float | None]
+    """Time on the chip, of the engines of `compared` that have a notion of it."""
+    joules: Mapping[str, float | None]
+    steps: int
+    samples: int
+    notes: tuple[Diagnostic, ...]
+
+    @property
+    def agree(self) -> bool:
+        """Whether there is no divergence."""
+        return self.divergence is None
+
+
+def verify(
+    network: Network | Path,
+    inputs: Mapping[str, Array] | None = None,
+    *,
+    engines: Sequence[str] | None = None,
+    doing: Doing = silent,
+) -> Verification:
+    """Compare golden with the machine and witnesses: outputs, and spikes and states of every population.
+
+    Without `inputs`, seeded random ones. Without `engines`, every witness of the target that can run here; those
+    that cannot are named in a note. The comparison ends with the first engine that diverges from golden.
+    """
+    network = _as_network(network)
+    graph = network.graph
+    artifact = _artifact(network, MACHINE)
+    backend = registry.load(artifact.manifest.target)
+    notes: list[Diagnostic] = []
+    if engines is None:
+        chosen, notes = _ready_witnesses(backend)
+    else:
+        chosen = [name for name in dict.fromkeys(engines) if name not in (GOLDEN, MACHINE)]
+        for name in chosen:
+            find_witness(backend, name)
+    given = stimulus(graph) if inputs is None else dict(inputs)
+    record = [name for node in graph.nodes for name in variables(graph, node.name)]
+    doing(GOLDEN)
+    expected = golden.simulate(graph, given, record=record)
+    notes += _never_spiked(graph, expected)
+    compared: dict[str, tuple[str, ...]] = {}
+    ran: dict[str, SimResult] = {}
+    divergence: Divergence | None = None
+    for engine in (MACHINE, *chosen):
+        doing(engine)
+        got = _run(artifact, given, engine=engine, record=record)
+        if got.steps != expected.steps:
+            raise RuntimeError(f"engine `{engine}` ran {got.steps} steps of {expected.steps}")
+        compared[engine] = (*(n for n in record if n in got.trace), *got.outputs)
+        ran[engine] = got
+        divergence = first_divergence(expected, got)
+        if divergence is not None:
+            break
+    return Verification(
+        (GOLDEN, *compared),
+        divergence,
+        compared,
+        {engine: got.seconds for engine, got in ran.items()},
+        {engine: None if got.energy is None else got.energy.joules for engine, got in ran.items()},
+        expected.steps,
+        expected.samples,
+        tuple(notes),
+    )
+
+
+def _ready_witnesses(backend: Backend) -> tuple[list[str], list[Diagnostic]]:
+    """The witnesses that can run here, and a note for each that cannot."""
+    ready: list[str] = []
+    notes: list[Diagnostic] = []
+    for witness in backend.witnesses:
+        missing = witness.ready()
+        if missing is None:
+            ready.append(witness.name)
+        else:
+            refused = _not_ready(witness, missing)
+            notes.append(note("NMC921", refused.message, COMMAND_LINE, help=refused.help))
+    return ready, notes
+
+
+def _never_spiked(graph: Graph, result: SimResult) -> list[Diagnostic]:
+    """A note if populations never spiked, which leaves them nearly unchecked."""
+    names = [f"`{name}`" for name, count in result.spikes.items() if count == 0]
+    if not names:
+        return []
+    message = f"never spiked, so that little of it was compared: {', '.join(names)}"
+    return [note("NMC920", message, graph.nodes[0].loc, help="give inputs with --input")]
+
+
+def stimulus(graph: Graph) -> dict[str, Array]:
+    """Seeded random inputs for a graph: spikes, or mantissas over the whole range of a graded input."""
+    random = np.random.default_rng(STIMULUS_SEED)
+    steps = max(STIMULUS_STEPS, 4 * graph.latency)
+    inputs: dict[str, Array] = {}
+    for node in graph.inputs:
+        assert isinstance(node.op, Input)
+        signal = node.op.signal
+        shape = (steps, STIMULUS_SAMPLES, *signal.shape)
+        if signal.kind is SignalKind.SPIKE or signal.number is None:
+            inputs[node.name] = (random.random(shape) < STIMULUS_RATE).astype(np.uint8)
+        else:
+            inputs[node.name] = random.integers(signal.number.lowest, signal.number.highest + 1, shape)
+    return inputs
+
+
+def graph_of(artifact: Artifact, folder: str) -> Graph:
+    """The integer graph of an artifact."""
+    tensors: dict[str, Array] = {}
+    for name, content in artifact.files.items():
+        place, slash, rest = name.partition("/")
+        if slash and place == TENSORS:
+            tensors[rest.removesuffix(".npy")] = npy_from_bytes(content)
+    if GRAPH_FILE not in artifact.files:
+        raise CompileError(error("NMC908", f"the artifact has no `{GRAPH_FILE}`", Loc(folder)))
+    return text.parse(artifact.files[GRAPH_FILE].decode(), tensors, file=f"{folder}/{GRAPH_FILE}")
+
+
+# ---- tools ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A witness, the targets that it serves, and why it cannot run here (None if it can)."""
+
+    name: str
+    targets: tuple[str, ...]
+    missing: str | None
+    installable: bool
+
+
+def tools() -> tuple[Tool, ...]:
+    """Every witness of every target."""
+    found: dict[str, Tool] = {}
+    for target in registry.names():
+        for witness in registry.load(target).witnesses:
+            if witness.name in found:
+                known = found[witness.name]
+                found[witness.name] = replace(known, targets=(*known.targets, target))
+            else:
+                installable = witness.install is not None
+                found[witness.name] = Tool(witness.name, (target,), witness.ready(), installable)
+    return tuple(found.values())
+
+
+def install(name: str, *, doing: Doing = silent) -> Tool:
+    """Install a witness where nmc finds it. Does nothing if it is ready already.
+
+    Raises UsageError for an unknown name, CompileError (NMC910) if nmc cannot install it or that failed.
+    """
+    known = {tool.name: tool for tool in tools()}
+    if name not in known:
+        message = f"there is no tool `{name}`"
+        raise UsageError(error("NMC903", message, COMMAND_LINE, help=nearest(name, known)))
+    tool = known[name]
+    if tool.missing is None:
+        return tool
+    witness = find_witness(registry.load(tool.targets[0]), name)
+    if witness.install is None:
+        message = f"nmc cannot install `{name}`: {tool.missing}"
+        raise CompileError(error("NMC910", message, COMMAND_LINE))
+    try:
+        witness.install(doing)
+    except (RuntimeError, subprocess.SubprocessError) as failed:
+        message = f"`{name}` was not installed: {failed}"
+        raise CompileError(error("NMC910", message, COMMAND_LINE)) from failed
+    return replace(tool, missing=witness.ready())

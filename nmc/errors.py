@@ -1,0 +1,574 @@
+"""The catalogue of findings: what `nmc explain CODE` says. One entry for each code that the source uses.
+
+Ranges: 001-099 frontends (NIR 001-039, lava-dl 040-049, ONNX 050-099), 100-149 the graph, its text and
+artifacts, 150-199 canonicalize and discretize, 200-249 calibrate and quantize, 250-299 delays, 300-349 partition
+and place, 400-449 Loihi, 500-549 arrays and simulation, 900-949 the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code: what it is called, why it arises and what to do, and a case with its way out."""
+
+    title: str
+    explanation: str
+    example: str
+
+
+_FRONTEND: Mapping[str, Entry] = {
+    "NMC001": Entry(
+        "not a model file",
+        "The path leads to nothing, to a folder, to an empty file or to one that is not HDF5. NIR (`.nir`) and "
+        "lava-dl's network exchange (`.net`) are HDF5 files; they begin with the bytes 89 48 44 46.",
+        "`model.nir` is a text file that git-lfs left: fetch the real one with `git lfs pull`.",
+    ),
+    "NMC002": Entry(
+        "a damaged file",
+        "HDF5 finds the file cut off or its structure broken, or the file links to another file or into itself. "
+        "The place says which part of it.",
+        "A download that stopped: copy or export the file again.",
+    ),
+    "NMC003": Entry(
+        "a file of another kind",
+        "The file is readable but holds no model that nmc knows. A NIR file has a group `node`, a network exchange "
+        "of lava-dl a group `layer`.",
+        "Recorded data in `.h5`: give the file with the network instead.",
+    ),
+    "NMC004": Entry(
+        "an unknown node type",
+        "nmc reads the 18 node types of NIR 1.0.8. A node of another type may come from a newer version or from a "
+        "framework's own extension; what it computes is not known.",
+        "`MaxPool2d` is no type of NIR: pool by sum or average, or export the model as ONNX.",
+    ),
+    "NMC005": Entry(
+        "a field is missing",
+        "The node lacks a parameter without which it has no meaning. `v_reset`, `w_in` and biases may be absent: "
+        "early versions of NIR did not have them.",
+        "A `LIF` without `tau`: export the model again with a current version of the framework.",
+    ),
+    "NMC006": Entry(
+        "a field of the wrong kind",
+        "Numbers are needed where text is, or an array has the wrong number of axes, or is empty.",
+        "The `weight` of a `Conv2d` with 3 axes: 4 are needed, (out, in, y, x).",
+    ),
+    "NMC007": Entry(
+        "a number that is not finite",
+        "A NaN or an infinity in a parameter makes every result meaningless. The message gives the first place and "
+        "how many there are. Trainings that diverge leave NaN.",
+        "`weight[3, 17]` is nan, and 41 more: load an earlier checkpoint.",
+    ),
+    "NMC008": Entry(
+        "a number out of its range",
+        "Time constants, strides, kernels and groups are above 0; delays, padding and counts are not negative; "
+        "Loihi's decays are 0 to 4096.",
+        "A `tau` of 0 s: an integrator without leak is an `IF`.",
+    ),
+    "NMC009": Entry(
+        "an edge to a node that is not there",
+        "An edge of the file names a node that the graph does not have. The nearest name that it has is in the "
+        "help. Some exporters renamed nodes and forgot the edges.",
+        "`lif` -> `lin` in `lif1`, where the node is called `lif1`: rename it in the exporter and export again.",
+    ),
+    "NMC010": Entry(
+        "shapes do not fit",
+        "What a node gives is not what the next one takes. Both shapes and both places are named. Missing axes are "
+        "joined, leading axes of time and batch dropped, and weights turned by nmc where only that fits.",
+        "`conv1` gives 8x12x12, `fc1` takes 100: were the weights trained for another image size?",
+    ),
+    "NMC011": Entry(
+        "parameters of one node do not fit each other",
+        "A bias is as long as the weights have rows; the parameters of a neuron broadcast to one shape; the number "
+        "of groups divides the channels.",
+        "`bias` has 10 values; the weights are 12x64.",
+    ),
+    "NMC012": Entry(
+        "a shape that nothing tells",
+        "Shapes follow from the inputs through the graph. Where a node has single numbers as parameters and nothing "
+        "reaches it, its size is open.",
+        "An `Input` without `shape` before a `SumPool2d`: write the shape of one sample into the `Input`.",
+    ),
+    "NMC013": Entry(
+        "a loop without neuron",
+        "A loop needs a node that holds a value from one step to the next: a neuron or an integrator.",
+        "`fc1` -> `fc2` -> `fc1`: should the second edge come from a neuron?",
+    ),
+    "NMC014": Entry(
+        "an empty graph", "The file has no node.", "A graph that was written before it was built."
+    ),
+    "NMC015": Entry(
+        "an edge against the direction of an end, or to a subgraph with several",
+        "Nothing enters an `Input` and nothing leaves an `Output`. An edge to a nested graph means its one `Input`, "
+        "an edge from it its one `Output`.",
+        "`output` -> `fc2`: connect what feeds the output to `fc2` instead.",
+    ),
+    "NMC016": Entry(
+        "two nodes of one name",
+        "Nodes of nested graphs are called by their path, `lif1.lin`. A node of the outer graph has that name too.",
+        "`lif1` with a node `lin`, beside a node `lif1.lin`: rename one of them.",
+    ),
+    "NMC020": Entry(
+        "an input or output was added",
+        "A note: the file has no `Input` (or `Output`), so signals enter where nothing else does (or leave where "
+        "nothing follows).",
+        "A file that holds a single layer.",
+    ),
+    "NMC021": Entry(
+        "a shape was read as that of a sample",
+        "A note: shapes in the file count time or batch, or leave out a Flatten, and only one reading fits the "
+        "nodes around.",
+        "An `Input` of shape 20x64 before weights of 24x64: 20 steps of 64 values.",
+    ),
+    "NMC022": Entry(
+        "weights were turned",
+        "A note: the weights are stored (pre, post), as Spyx does, and not (post, pre), as NIR says. They are turned "
+        "where only that fits. Square weights cannot be told and are taken as NIR says.",
+        "Weights of 64x10 after 64 values: 10 neurons.",
+    ),
+    "NMC023": Entry(
+        "a loop takes a step",
+        "A note: within a step nothing can depend on itself, so one edge of each loop carries what its source gave "
+        "one step before. It is the edge that leaves the neuron, as in all frameworks; presets may move it.",
+        "`lif` -> `w_rec` -> `lif`: `w_rec` sees the spikes of the step before.",
+    ),
+    "NMC024": Entry(
+        "an edge stands twice",
+        "A note: the file lists an edge more than once. Edges into a node are summed; this one is meant once.",
+        "`fc1` -> `lif1`, two times.",
+    ),
+    "NMC025": Entry(
+        "a field of early versions is assumed",
+        "A note: files of NIR before 1.0.5 have no `v_reset`, which is 0 then, and some no `w_in`, which is 1.",
+        "A `LIF` with `v_threshold` but without `v_reset`.",
+    ),
+    "NMC026": Entry(
+        "a field is ignored",
+        "A warning: the node has a field that NIR 1.0.8 does not define. It may change what the node means in the "
+        "framework that wrote it.",
+        "A `LIF` with a field `refractory`.",
+    ),
+    "NMC040": Entry(
+        "not a network exchange of lava-dl",
+        "A `.net` file has layers numbered from 0 in its group `layer`.",
+        "A file whose layers begin at 1: export it again with `net.export_hdf5`.",
+    ),
+    "NMC041": Entry(
+        "a layer or neuron of lava-dl that nmc does not have",
+        "nmc reads input, flatten, dense, dense_rec, conv, pool and average layers with CUBA (LOIHI) neurons that "
+        "spike 0 or 1. Sigma-delta and resonate-and-fire neurons compute something else.",
+        "`type` SDNN: train the network with `slayer.block.cuba`.",
+    ),
+    "NMC043": Entry(
+        "a layer that does not fit the one before",
+        "The sizes of weights, biases, delays or neuron parameters do not fit the layer's input or shape.",
+        "weights of 10x100 after 128 values.",
+    ),
+    "NMC044": Entry(
+        "numbers that Lava would change",
+        "A warning: Loihi's weights of both signs are even and at most 254, and delays at most 62. netx and Lava cut "
+        "or round others in silence; nmc keeps them and says what the target makes of them.",
+        "A weight of 7 beside negative ones.",
+    ),
+    "NMC045": Entry(
+        "delays of a convolution",
+        "A note: slayer delays the output of a convolution with learned delays; netx drops these delays. nmc does "
+        "what the network was trained with.",
+        "`delay` in a layer of type conv.",
+    ),
+    "NMC046": Entry(
+        "not expressible as a network exchange",
+        "A `.net` file holds a chain of populations of Loihi's neuron with whole numbers: weights of 8 bits, decays "
+        "of 1/4096, thresholds of 17 bits.",
+        "A weight of 0.37: quantize the network first (`nmc compile --target loihi`).",
+    ),
+}
+
+_GRAPH: Mapping[str, Entry] = {
+    "NMC100": Entry(
+        "two nodes have one name",
+        "Nodes are found by their names, so a name may be there once. Nested graphs give their nodes qualified "
+        "names; a clash comes from a graph that was built or edited by hand.",
+        "Two nodes `fc1`: rename one, and the edges that mean it.",
+    ),
+    "NMC101": Entry(
+        "an edge names a node that does not exist",
+        "One end of an edge is not among the nodes. The nearest name that exists is in the help.",
+        "The edge `conv1` -> `lif_1`, where the node is called `lif1`.",
+    ),
+    "NMC102": Entry(
+        "an edge where none can be",
+        "Nothing enters an input and nothing leaves an output; an operation takes edges at the ports it has.",
+        "`output` -> `lif1`: connect what feeds the output to `lif1` instead.",
+    ),
+    "NMC103": Entry(
+        "shapes differ along an edge",
+        "An edge carries what its source gives as it is. A matrix takes one axis, so an image needs a `Flatten` "
+        "before it.",
+        "`conv1` gives shape [8, 12, 12], `fc1` takes [1152]: put a Flatten between them.",
+    ),
+    "NMC104": Entry(
+        "a negative delay",
+        "An edge with delay d carries in step t what its source gave in step t - d. The future is not known.",
+        "A delay of -1 on `lif1` -> `fc2`: 0 carries the same step.",
+    ),
+    "NMC105": Entry(
+        "a loop without delay",
+        "Within a step nodes run in the order of the edges without delay, so these cannot close a loop. In the "
+        "frameworks a recurrent connection carries the spikes of the step before: a delay of one step.",
+        "`lif1` -> `rec` -> `lif1` without delay: give `lif1` -> `rec` a delay of 1.",
+    ),
+    "NMC106": Entry(
+        "a loop without neuron",
+        "A loop of linear operations alone has no state that is a neuron's, and grows without bound or dies out "
+        "by itself. It is almost always an edge to the wrong node.",
+        "`fc1` -> `fc2` -> `fc1`: should the second edge come from a neuron?",
+    ),
+    "NMC107": Entry(
+        "no input or no output",
+        "A network takes signals at its inputs and gives them at its outputs. One that has neither cannot be "
+        "run, and an output that nothing enters has nothing to give.",
+        "A file whose last node was never connected to `output`.",
+    ),
+    "NMC108": Entry(
+        "a part of the network that does nothing, or twice as much as it looks",
+        "A warning: a node that no input reaches, a node that reaches no output, or the same edge twice (the "
+        "signals of edges are summed). It is often a forgotten edge.",
+        "`lif3` reaches no output: is an edge missing, or may the layer go?",
+    ),
+    "NMC109": Entry(
+        "time that is not positive",
+        "The length of a step is a positive number of seconds, or absent; the latency is a number of steps.",
+        "A step of 0 s.",
+    ),
+    "NMC110": Entry(
+        "a parameter or signal of a shape that cannot be",
+        "Weights of a matrix are (post, pre), biases (post,). A parameter of a population broadcasts to its "
+        "shape: one number for all, (channel, 1, 1) for one a channel, the full shape for one a neuron. A signal "
+        "has at least one axis, and no axis is empty.",
+        "A decay of shape [8] for a population of shape [8, 12, 12]: make it [8, 1, 1].",
+    ),
+    "NMC111": Entry(
+        "a parameter that is not finite",
+        "A NaN or an infinity in a parameter makes every result meaningless. Trainings that diverge leave NaN.",
+        "`weight` holds 3 of 1280 values that are not finite: load an earlier checkpoint.",
+    ),
+    "NMC112": Entry(
+        "a value that has no meaning",
+        "Counts of steps and time constants cannot be negative, a time constant cannot be zero, a neuron that "
+        "spikes several times a step needs a positive threshold, and so on. The message says which.",
+        "A time constant `tau_mem` of 0 s.",
+    ),
+    "NMC113": Entry(
+        "a decay outside 0 to 1",
+        "A warning: in each step a state is multiplied by its decay. Below 0 it changes sign from step to step, "
+        "above 1 it grows without bound. With Euler's rule, decay = 1 - dt/tau, this says that dt exceeds tau: "
+        "a wrong unit of time.",
+        "tau = 0.02 and dt = 1: give the step in seconds, --dt 0.001.",
+    ),
+    "NMC115": Entry(
+        "a window that does not fit its input",
+        "Kernel, stride, padding and dilation have one entry for each axis of space; the dilated kernel is at "
+        "most as large as the padded input; groups divide the channels. A maximum needs a value in each window.",
+        "A kernel of 5 on an axis of 4 without padding.",
+    ),
+    "NMC116": Entry(
+        "axes that the signal does not have",
+        "A Flatten joins the axes `start` to `end`, both included, counted from 0 without batch and time.",
+        "Axes 1 to 3 of a signal of shape [8, 12, 12]: 1 to 2, since the batch is not counted.",
+    ),
+    "NMC117": Entry(
+        "a synapse of a neuron that does not exist",
+        "Synapses that are listed one by one name neurons by their place in the flattened shape, from 0.",
+        "`post` names neuron 10 of 10: the last is 9.",
+    ),
+    "NMC118": Entry(
+        "synapses out of order",
+        "Synapses that are listed one by one are ordered by source, delay and target, each triple once. Two "
+        "synapses with one triple act as one with the sum of their weights.",
+        "(pre 0, delay 0, post 3) twice: add their weights.",
+    ),
+    "NMC120": Entry(
+        "integers receive reals",
+        "An operation in integers takes spikes or graded integers. Reals reach it when something before it was "
+        "not quantized, or has no integer meaning (an average over 3 values).",
+        "`lif1` computes in integers, but `pool1` gives reals: use a sum pool, or a window of a power of two.",
+    ),
+    "NMC121": Entry(
+        "a number format is missing",
+        "In an operation on integers every parameter says what its integers mean: bits, sign and exponent.",
+        "A `threshold` without number in a quantized neuron.",
+    ),
+    "NMC122": Entry(
+        "a parameter finer than the state",
+        "Thresholds, biases, bounds and initial states are aligned to the neuron's state by a left shift, which "
+        "is exact. One with a smaller exponent than the state's would have to be rounded in every step.",
+        "A bias with the exponent -8 in a neuron with the exponent -6.",
+    ),
+    "NMC123": Entry(
+        "a parameter out of the range of its register",
+        "The neuron's arithmetic says how wide its registers for state, decay, threshold and bias are; hardware "
+        "would cut off the rest.",
+        "Thresholds up to 9000000 where the largest is 8388544.",
+    ),
+    "NMC124": Entry(
+        "something that the arithmetic of a neuron does not have",
+        "Targets differ in what a neuron can do: resets, comparisons, refractory periods, lower bounds, "
+        "parameters that differ between neurons. This one was to do something that its arithmetic cannot.",
+        "A reset by subtraction on an arithmetic that resets to a value only.",
+    ),
+    "NMC125": Entry(
+        "a sum that may be too large",
+        "From the actual weights and the range of the inputs follows how large a sum can become. It must be "
+        "below 62 bits, and within its accumulator if the accumulator is said never to overflow.",
+        "A sum may be -300 to 260, the accumulator s9e0 holds -256 to 255.",
+    ),
+    "NMC130": Entry(
+        "a placement of neurons that do not exist",
+        "A slice places the neurons `start` to `stop` (not included) of one population on one core, counted "
+        "from 0 in C order.",
+        "A slice of neurons 0 to 200 of 128.",
+    ),
+    "NMC131": Entry(
+        "a neuron on two cores",
+        "Slices of a population do not overlap.",
+        "Slices 0 to 64 and 60 to 128.",
+    ),
+    "NMC132": Entry(
+        "a neuron on no core",
+        "In a graph that is placed at all, the slices of each population cover it.",
+        "Slices 0 to 64 and 70 to 128: 64 to 69 are on no core.",
+    ),
+    "NMC140": Entry(
+        "a graph's text that cannot be read",
+        "The text form of a graph, `graph.nmc`, has one line for each node and edge. The message names line and "
+        "column of what is not as `nmc` writes it.",
+        "`lif1 = lif [128] membrane(decoy=0.9 …)`: there is no field `decoy`.",
+    ),
+    "NMC141": Entry(
+        "a tensor that is not the one the text means",
+        "Large tensors are files of their own; the text knows the format, shape and digest of each. One is "
+        "missing, or belongs to another graph.",
+        "`tensors/fc1.weight.npy` was copied from another artifact: compile again.",
+    ),
+    "NMC145": Entry(
+        "the folder is taken",
+        "An artifact is written to a new or empty folder, or replaces an artifact. A folder with anything else "
+        "in it is left alone, so that nothing is lost.",
+        "-o . in a folder with a model in it: give a folder of its own, -o out/.",
+    ),
+    "NMC146": Entry(
+        "no artifact, or a damaged one",
+        "An artifact is a folder with a `manifest.json` that nmc wrote. It was not found there, is truncated, or "
+        "was edited.",
+        "`nmc verify models/`, where `nmc verify out/` was meant.",
+    ),
+    "NMC147": Entry(
+        "a file of the artifact is missing, differs or is too much",
+        "The manifest names every file of the artifact with its digest, and each is checked before it is used.",
+        "A tensor that was changed by hand: compile the model again instead.",
+    ),
+    "NMC148": Entry(
+        "the file system refuses",
+        "Reading or writing an artifact failed: no permission, no space, or a file where a folder should be. "
+        "What was there before is as it was.",
+        "-o /usr/out without the right to write there.",
+    ),
+    "NMC149": Entry(
+        "an artifact of another version",
+        "The format of artifacts may change between versions of nmc, and one version reads its own.",
+        "An artifact of a newer nmc: compile the model again, or use the nmc that made it.",
+    ),
+}
+
+_CANONICALIZE: Mapping[str, Entry] = {
+    "NMC150": Entry(
+        "how time was read",
+        "A note: NIR has no step, no order of current and membrane and no rule for the reset. `--preset` names a "
+        "framework whose reading is taken, `--dt` the step, `--reset` what a spike does.",
+        "read as `nir`, dt = 0.0001 s: `--preset norse --dt 0.001` reads it otherwise.",
+    ),
+    "NMC151": Entry(
+        "a step longer than a time constant",
+        "A forward Euler step multiplies a state by 1 - dt/tau, which is negative where dt exceeds tau: the state "
+        "would change its sign in every step.",
+        "tau = 0.0002 and dt = 0.001: `--dt 0.0001`.",
+    ),
+    "NMC152": Entry(
+        "a time constant in another unit?",
+        "A warning: the time constant is thousands of steps, or an integrator needs thousands of inputs to spike. "
+        "Some frameworks write steps or milliseconds where NIR means seconds.",
+        "tau = 12 with dt = 0.0001: `--preset sinabs`, which counts in steps.",
+    ),
+    "NMC153": Entry(
+        "an unknown preset, reset or step",
+        "Presets are nir, snntorch, norse, spyx, py-spinnaker2, loihi, sinabs, spikingjelly and rockpool; resets are "
+        "zero, subtract and multi-spike; a step is a positive time.",
+        "`--preset snn-torch`: `--preset snntorch`.",
+    ),
+    "NMC154": Entry(
+        "an option without effect",
+        "The model is in steps and says how its neurons compute, so `--dt`, `--preset` and `--reset` would change "
+        "nothing.",
+        "`--dt` for a network exchange of lava-dl: leave it out.",
+    ),
+    "NMC155": Entry(
+        "delays were rounded",
+        "A note: delays in seconds become whole steps by rounding to nearest; the message gives the largest change.",
+        "1.55 ms with dt = 0.1 ms is 16 steps: 0.5 steps more.",
+    ),
+    "NMC156": Entry(
+        "every connection takes a step",
+        "A note: on this platform what a connection carries arrives one step later, loops included, so each layer "
+        "comes one step after the one before. Traces are those of the platform.",
+        "The spikes of the second layer of two, two steps after the input that caused them.",
+    ),
+    "NMC157": Entry(
+        "weights or biases as the platform has them",
+        "A note: the preset says that weights are cut to a grid, or that biases act elsewhere; with the size.",
+        "py-spinnaker2 cuts weights to int8, toward zero.",
+    ),
+    "NMC158": Entry(
+        "a threshold that counts no spikes",
+        "A multi-spike neuron gives floor(v / threshold) spikes a step, which needs a threshold above 0.",
+        "A threshold of 0 with `--preset rockpool`: `--reset subtract`.",
+    ),
+    "NMC159": Entry(
+        "the file's reset value is not used",
+        "A note: spikes subtract the threshold, so the membrane is not set to `v_reset`.",
+        "`v_reset` = -0.5 and `--reset subtract`.",
+    ),
+    "NMC170": Entry(
+        "nodes were dropped",
+        "A note: no output depends on these nodes. An edge may be missing in the file.",
+        "A probe that was left in the graph.",
+    ),
+}
+
+_QUANTIZE: Mapping[str, Entry] = {}
+
+_DELAYS: Mapping[str, Entry] = {}
+
+_PLACE: Mapping[str, Entry] = {}
+
+_LOIHI: Mapping[str, Entry] = {}
+
+_ARRAYS: Mapping[str, Entry] = {}
+
+_COMMAND_LINE: Mapping[str, Entry] = {
+    "NMC900": Entry(
+        "there is no such target",
+        "`--target` names a chip or fabric that nmc compiles for. `nmc targets` lists them.",
+        "`nmc compile net.nir --target loihy -o out`: write `--target loihi`.",
+    ),
+    "NMC901": Entry(
+        "there is no such pass",
+        "`--dump-after` and `--stop-after` name one of the passes that the target runs. Which these "
+        "are, and in which order, `nmc passes --target NAME` shows.",
+        "`--stop-after quantise`: the pass is called `quantize`.",
+    ),
+    "NMC902": Entry(
+        "the target has no such setting, or not with this value",
+        "Each target has settings of its own, given as `--set name=value`. `nmc targets NAME` lists "
+        "them with their defaults and choices.",
+        "`--set weight_bit=4`: the setting is called `weight_bits`.",
+    ),
+    "NMC903": Entry(
+        "there is no such engine or tool",
+        "An artifact runs on `golden`, on `machine`, and on the witnesses of its target, which `nmc "
+        "tools` lists.",
+        "`nmc simulate out --engine lavva --input in.npz`: write `--engine lava`.",
+    ),
+    "NMC904": Entry(
+        "there is no such variable to record",
+        "`--record` takes NODE.VAR: a population of the network, and `spikes`, `v` (the membrane) "
+        "or, where there is a synaptic current, `i`. A population that only integrates has no "
+        "spikes. `nmc inspect` shows the names; in an artifact they are those of the lowered graph.",
+        "`--record fc1.v`: `fc1` is a layer of weights; record `lif1.v`.",
+    ),
+    "NMC905": Entry(
+        "the option does not apply",
+        "`--dt`, `--preset` and `--reset` say what a model file leaves open; an artifact has "
+        "settled that. `machine` and the witnesses run an artifact, not a model.",
+        "`nmc simulate out --dt 1e-3 --input in.npz`: compile again with `--dt 1e-3`.",
+    ),
+    "NMC906": Entry(
+        "there is no such code",
+        "`nmc explain` knows the codes that findings begin with. Without a code it lists them all.",
+        "`nmc explain 12`: write `nmc explain NMC012`.",
+    ),
+    "NMC907": Entry(
+        "a witness cannot run here",
+        "A witness is a simulator that is not part of nmc and has to be installed: `nmc tools` says "
+        "which are here and what installs the others. The message quotes the witness where it ran "
+        "and failed.",
+        "`nmc verify out --engine lava`, without Lava: run `nmc tools install lava` once.",
+    ),
+    "NMC908": Entry(
+        "an artifact has no graph",
+        "Every artifact holds the graph that was lowered for its target, `graph.nmc`; golden runs "
+        "it. The folder was not written by `nmc compile`, or not by this version.",
+        "A manifest that does not list `graph.nmc`: compile the model again.",
+    ),
+    "NMC909": Entry(
+        "the file system refuses",
+        "A file cannot be read or written: it is not there, may not be touched, or the disk is full.",
+        "`--output /out.npz` without the right to write there: choose another place.",
+    ),
+    "NMC910": Entry(
+        "a tool was not installed",
+        "The message says why. What pip cannot fetch, it says in its own words; what nmc cannot "
+        "install, you install yourself.",
+        "`nmc tools install lava` without a network: run it again with one. It is needed only once.",
+    ),
+    "NMC911": Entry(
+        "the file is no file of named arrays",
+        'Inputs are read from `.npz` files: `numpy.savez("in.npz", x=spikes, y=labels)` writes one. '
+        "Python objects are not read from them.",
+        "A `.npy` file holds one array without a name: write an `.npz`.",
+    ),
+    "NMC912": Entry(
+        "there is no array for the labels",
+        "`--labels NAME` names the array of IN.npz that holds one class for each sample.",
+        "`--labels label`, where the file holds `x` and `y`: write `--labels y`.",
+    ),
+    "NMC913": Entry(
+        "an array has no such axis",
+        "`--batch-axis K` says which axis of the arrays counts the samples, from 0, or from the end "
+        "with a minus sign. Without it, axis 0 is time and axis 1 the samples.",
+        "`--batch-axis 3` for an array of three axes: they are 0, 1 and 2.",
+    ),
+    "NMC920": Entry(
+        "a population never spiked",
+        "`nmc verify` compares what happens, and here nothing did: neurons that stay silent are "
+        "compared in their membranes only. Random spikes, which it uses without `--input`, may be "
+        "too few for a network.",
+        "Give `nmc verify` data of your own: `--input test.npz`.",
+    ),
+    "NMC921": Entry(
+        "a witness was left out",
+        "Without `--engine`, `nmc verify` runs every witness that is ready here and says which are "
+        "not. With `--engine NAME`, a witness that is not ready is an error.",
+        "`nmc tools install lava`, and verify again.",
+    ),
+}
+
+SECTIONS: tuple[Mapping[str, Entry], ...] = (
+    _FRONTEND,
+    _GRAPH,
+    _CANONICALIZE,
+    _QUANTIZE,
+    _DELAYS,
+    _PLACE,
+    _LOIHI,
+    _ARRAYS,
+    _COMMAND_LINE,
+)
+CATALOGUE: Mapping[str, Entry] = MappingProxyType(
+    {code: entry for section in SECTIONS for code, entry in sorted(section.items())}
+)
+"""Code -> entry, in the order of the codes."""

@@ -1,0 +1,1 @@
+"""ONNX files: any spiking network, by what it means."""

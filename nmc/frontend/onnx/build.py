@@ -1,0 +1,583 @@
+"""From one step in tiles to the graph: nodes, edges, delays, names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from nmc.diagnostics import Diagnostic, Loc, note
+from nmc.frontend.onnx.cluster import Cluster, Clusters, program_of
+from nmc.frontend.onnx.lift import Lifted, lift
+from nmc.frontend.onnx.moves import Moves
+from nmc.frontend.onnx.prove import Proof, prove
+from nmc.frontend.onnx.refuse import Refusal
+from nmc.frontend.onnx.step import Given, Kept, StepNet
+from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles
+from nmc.frontend.onnx.values import BATCH, TIME, Axis
+from nmc.frontend.onnx.words import equation
+from nmc.ir.graph import Edge, Graph, Node
+from nmc.ir.neuron import Reset, ResetWhen
+from nmc.ir.ops import (
+    Conv,
+    Elementwise,
+    Input,
+    Linear,
+    MatMul,
+    Neuron,
+    Op,
+    Output,
+    Pool,
+    Scale,
+    Shape,
+    Signal,
+    SignalKind,
+    Sparse,
+    output_shape,
+)
+from nmc.ir.program import Instruction, Program, Scalar
+from nmc.ir.tensor import Array, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of what enters an operation: a tile, times a constant."""
+
+    tile: int
+    factor: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tile is in the graph: a node, and how many steps back."""
+
+    node: str
+    delay: int
+
+
+def features(axes: Sequence[Axis]) -> Shape:
+    """The shape of one sample at one step, as the file has it."""
+    shape = tuple(
+        prod(token for token in axis if isinstance(token, int))
+        for axis in axes
+        if not (axis and all(token in {TIME, BATCH} for token in axis))
+    )
+    return shape or (1,)
+
+
+class Builder(Moves):
+    """Makes the graph of a step, from its outputs backwards."""
+
+    def __init__(self, net: StepNet, file: str, shapes: Mapping[str, Shape]) -> None:
+        super().__init__(net.tiles)
+        self.net = net
+        self.file = file
+        self.tiles: Tiles = net.tiles
+        self.input_shapes = shapes
+        self.notes: list[Diagnostic] = list(net.notes)
+        self.by_leaf: dict[int, Kept] = {each.leaf: each for each in net.kept}
+        self.inputs = {tile: name for name, tile in net.inputs.items()}
+        self.places: dict[int, Place] = {}
+        self.proofs: list[Proof] = []
+        self.neurons = 0
+        self.programs = 0
+        self.clusters = Clusters(net)
+        self.home: dict[int, Cluster] = {}
+        self.lifted: dict[int, tuple[Lifted | None, Program, list[int]]] = {}
+        self.populations: dict[tuple[int, ...], list[tuple[Neuron, str]]] = {}
+
+    def build(self) -> Graph:
+        """The graph. Raises Refusal for what has no place in it."""
+        taken = [given.name for given in self.net.given] + list(self.net.inputs)
+        self.reserved = set(taken)
+        self._find_populations()
+        for name, tile in self.net.inputs.items():
+            shape = self.input_shapes[name]
+            signal = Signal(shape, SignalKind.REAL)
+            self.reserved.discard(name)
+            self.places[tile] = Place(self.add(name, Input(signal)), 0)
+        for given in self.net.given:
+            self._output(given)
+        self._emit_pending()
+        nodes, edges = self._ordered()
+        return Graph(nodes, edges, notes=tuple(self.notes))
+
+    def _output(self, given: Given) -> None:
+        shape = features(given.axes)
+        self.reserved.discard(given.name)
+        name = self.unique(given.name)
+        self.demand(given.tile, name, "", shape)
+        self.add(name, Output(shape), exact=True)
+
+    # ---- populations ------------------------------------------------------------------------------------------
+
+    def _find_populations(self) -> None:
+        clusters = self.clusters.find()
+        failed: set[int] = set()
+        for cluster in clusters:
+            main = self._read(cluster)
+            if not main:
+                failed.add(min(each.leaf for each in cluster.kept))
+        if failed:
+            self.lifted.clear()
+            clusters = self.clusters.find(greedy=frozenset(failed))
+            for cluster in clusters:
+                self._read(cluster)
+        self.home = {tile: cluster for cluster in clusters for tile in cluster.leaving}
+
+    def _read(self, cluster: Cluster) -> bool:
+        """Lift what leaves a population; whether one of it is a neuron of a known family."""
+        any_lifted = False
+        for tile in cluster.leaving:
+            program, inputs = self._program(cluster, tile)
+            initial = [
+                np.broadcast_to(each.initial, self.tiles.shapes[each.leaf])
+                if each.initial.ndim
+                else np.asarray(each.initial)
+                for each in cluster.kept
+            ]
+            shape = self.tiles.shapes[tile]
+            lifted = lift(program, initial, shape) if self._alike(cluster, inputs, shape) else None
+            if lifted is not None and not any(each.leaving for each in cluster.kept):
+                lifted = _same_step(lifted)
+            if lifted is not None:
+                proof = prove(program, initial, lifted)
+                if proof is None:
+                    lifted = None
+                else:
+                    self.proofs.append(proof)
+            any_lifted = any_lifted or lifted is not None
+            self.lifted[tile] = (lifted, program, inputs)
+        return any_lifted
+
+    def _alike(self, cluster: Cluster, inputs: Sequence[int], shape: Shape) -> bool:
+        leaves = [self.tiles.shapes[each.leaf] for each in cluster.kept]
+        return all(self.tiles.shapes[tile] == shape for tile in inputs) and all(each == shape for each in leaves)
+
+    def _program(self, cluster: Cluster, tile: int) -> tuple[Program, list[int]]:
+        states = {
+            each.leaf: (each.leaving or ("s" if len(cluster.kept) == 1 else f"s{number}"), each.next)
+            for number, each in enumerate(cluster.kept)
+        }
+        needed = self.tiles.cone([tile, *(now for _, now in states.values())], stop=self._boundary(cluster))
+        inputs = [
+            each
+            for each in needed
+            if each not in cluster.members and self.tiles.value(each) is None and each not in states
+        ]
+        names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
+        return program_of(self.tiles, sorted(cluster.members), states, tile, names), inputs
+
+    def _boundary(self, cluster: Cluster) -> set[int]:
+        outside = {arg for tile in cluster.members for arg in self.tiles.args[tile] if arg not in cluster.members}
+        return outside | {each.leaf for each in cluster.kept}
+
+    def _population(self, tile: int) -> str:
+        """The node that gives what leaves a population."""
+        lifted, program, inputs = self.lifted[tile]
+        cluster = self.home[tile]
+        shape = self._shape_like(inputs, self.tiles.shapes[tile])
+        if lifted is None:
+            return self._elementwise(tile, program, inputs, [each.initial for each in cluster.kept], shape)
+        key = tuple(sorted(each.leaf for each in cluster.kept))
+        neuron = _reshaped(lifted.neuron, self.tiles.shapes[tile], shape)
+        name = next((name for known, name in self.populations.get(key, ()) if known == neuron), None)
+        if name is None:
+            name = self.add(self._named(tile), neuron)
+            self.populations.setdefault(key, []).append((neuron, name))
+            self._feed(name, inputs, lifted, shape)
+            self.neurons += 1
+            self.notes.append(
+                note("NMC072", f"lifted: {equation(neuron)}", Loc(self.file, name))
+            )
+            if lifted.capped is not None:
+                self.notes.append(
+                    note("NMC078", f"the bound of {lifted.capped:g} spikes a step is not modelled", Loc(self.file, name))
+                )
+        if bool(np.all(np.abs(lifted.amplitude - 1) <= 1e-6)):
+            return name
+        scale = self.add(f"{name}.scale", Scale(shape, _real(lifted.amplitude, shape)))
+        self.connect(name, scale, 0, "")
+        return scale
+
+    def _feed(self, name: str, inputs: Sequence[int], lifted: Lifted, shape: Shape) -> None:
+        terms: list[Term] = []
+        for tile, gain in zip(inputs, lifted.gains, strict=True):
+            unit = bool(np.all(np.abs(gain - 1) <= 1e-7))
+            terms.append(Term(tile, None if unit else gain))
+        self._demand_terms(terms, name, "", shape)
+
+    def _elementwise(
+        self, tile: int, program: Program, inputs: Sequence[int], initial: Sequence[Array], shape: Shape
+    ) -> str:
+        op = Elementwise(
+            shape,
+            _program_in(program, shape),
+            tuple(_real(each, shape) for each in initial),
+            self._kind(tile),
+        )
+        name = self.add(self._named(tile), op)
+        for each, port in zip(inputs, program.inputs, strict=True):
+            self.demand(each, name, port, shape)
+        self.programs += 1
+        what = "kept as an exact elementwise program" if initial else "an activation, element by element"
+        code = "NMC073" if initial else "NMC074"
+        self.notes.append(
+            note(code, f"{what}: {len(program.code)} operations, {len(program.states)} states", Loc(self.file, name))
+        )
+        return name
+
+    def _kind(self, tile: int) -> SignalKind:
+        return SignalKind.SPIKE if self.tiles.is_truth(tile) else SignalKind.REAL
+
+    # ---- sources ----------------------------------------------------------------------------------------------
+
+    def place(self, tile: int) -> Place:
+        """Where a tile is; it is made if it is not there yet."""
+        if tile not in self.places:
+            self.places[tile] = self._make(tile)
+        return self.places[tile]
+
+    def _make(self, tile: int) -> Place:
+        op, attr = self.tiles.ops[tile], self.tiles.attrs[tile]
+        if tile in self.by_leaf and tile not in self.clusters.owner:
+            return self._old(self.by_leaf[tile])
+        if tile in self.by_leaf or tile in self.home:
+            if tile not in self.home:
+                raise Refusal("NMC059", "a state is used before it is updated, in a way that has no place here")
+            return Place(self._population(tile), 0)
+        if isinstance(op, Scalar):
+            return Place(self._loose(tile), 0)
+        if op is Kind.LINEAR and isinstance(attr, tuple):
+            return Place(self._linear(tile, attr[0], attr[1]), 0)
+        if isinstance(attr, ConvAttr):
+            bias = None if attr.bias is None else Tensor(self.tiles.arrays[attr.bias])
+            weight = Tensor(self.tiles.arrays[attr.weight])
+            conv = Conv(attr.in_shape, weight, bias, attr.stride, attr.padding, attr.dilation, attr.groups)
+            return Place(self._layer(tile, conv, attr.in_shape), 0)
+        if isinstance(attr, PoolAttr):
+            pool = Pool(attr.in_shape, attr.pooling, attr.kernel, attr.stride, attr.padding)
+            return Place(self._layer(tile, pool, attr.in_shape), 0)
+        if op is Kind.GATHER:
+            return Place(self._gather(tile), 0)
+        if op is Kind.MATMUL and isinstance(attr, tuple):
+            a, b = self.tiles.args[tile]
+            name = self.add(self._named(tile), MatMul(attr[0], attr[1]))
+            self.demand(a, name, "a", attr[0])
+            self.demand(b, name, "b", attr[1])
+            return Place(name, 0)
+        if op is Kind.CONST:
+            return Place(self._constant(tile), 0)
+        raise Refusal(
+            "NMC054",
+            f"`{self.tiles.names[tile]}` has no place on a neuromorphic target: a softmax is not elementwise",
+            help="cut it off the model; the highest value is the same without it",
+        )
+
+    def _old(self, kept: Kept) -> Place:
+        """A value of the step before: an edge with a delay, or, with an initial value, a population that keeps it."""
+        if not kept.initial.any():
+            now = self.place_ahead(kept.next)
+            return Place(now.node, now.delay + 1)
+        shape = self._shape_like([], self.tiles.shapes[kept.leaf])
+        program = Program(("x",), ("s",), (), (), 1, (0,))
+        op = Elementwise(shape, program, (_real(kept.initial, shape),), SignalKind.REAL)
+        name = self.add(self._named(kept.next), op)
+        self.pending.append((kept.next, name, "x", shape))
+        return Place(name, 0)
+
+    def place_ahead(self, tile: int) -> Place:
+        """As `place`, where a loop may lead back to what is being made: its node is named before it is made."""
+        return self.place(tile)
+
+    def _constant(self, tile: int) -> str:
+        array = self.tiles.value(tile)
+        assert array is not None
+        shape = self.tiles.shapes[tile] or (1,)
+        program = Program((), ("s",), (Tensor(array),), (), 1, (0,))
+        return self.add(self._named(tile), Elementwise(shape, program, (_real(np.zeros(()), shape),), SignalKind.REAL))
+
+    def _linear(self, tile: int, weight: int, bias: int | None) -> str:
+        (source,) = self.tiles.args[tile]
+        matrix = self.tiles.arrays[weight]
+        offset = None if bias is None else Tensor(self.tiles.arrays[bias])
+        lead = self.tiles.shapes[source][:-1] if matrix.shape[1] > 1 else self.tiles.shapes[source]
+        if not lead:
+            return self._layer(tile, Linear(Tensor(matrix), offset), (matrix.shape[1],))
+        count = prod(lead)
+        conv = Conv(
+            (matrix.shape[1], count), Tensor(matrix[:, :, None]), offset, (1,), ((0, 0),), (1,), 1
+        )
+        name = self.add(self._named(tile), conv)
+        turned = self.transposed_demand(source, (count, matrix.shape[1]), (1, 0))
+        self.connect(turned.node, name, turned.delay, "")
+        return self.transposed(name, (1, 0), f"{name}.T")
+
+    def _layer(self, tile: int, op: Op, shape: Shape) -> str:
+        name = self.add(self._named(tile), op)
+        self.demand(self.tiles.args[tile][0], name, "", shape)
+        return name
+
+    # ---- sums -------------------------------------------------------------------------------------------------
+
+    def demand(self, tile: int, name: str, port: str, shape: Shape) -> None:
+        """Connect a tile, or the summands it is the sum of, to a port that takes a shape."""
+        self.pending.append((tile, name, port, shape))
+
+    def _emit_pending(self) -> None:
+        while self.pending:
+            tile, name, port, shape = self.pending.pop(0)
+            terms, offset = self._terms(tile)
+            if offset is not None:
+                terms = [Term(tile)]
+            self._demand_terms(terms, name, port, shape)
+
+    def _terms(self, tile: int) -> tuple[list[Term], Array | None]:
+        """A tile as a weighted sum of tiles that have nodes of their own, and a constant (None if it is zero)."""
+        if not isinstance(self.tiles.ops[tile], Scalar) or tile in self.home or tile in self.clusters.owner:
+            return [Term(tile)], None
+        found: dict[int, Array] = {}
+        offset = np.zeros(())
+        pending: list[tuple[int, Array]] = [(tile, np.ones(()))]
+        steps = 0
+        while pending:
+            each, factor = pending.pop()
+            steps += 1
+            array = self.tiles.value(each)
+            if array is not None:
+                offset = offset + factor * array
+                continue
+            inner = None
+            if isinstance(self.tiles.ops[each], Scalar) and each not in self.home and steps < 10_000:
+                inner = self._split(each, factor)
+            if inner is None:
+                found[each] = found.get(each, np.zeros(())) + factor
+            else:
+                pending += inner
+        terms = [Term(each, None if bool(np.all(f == 1)) else np.asarray(f)) for each, f in sorted(found.items())]
+        return terms, offset if bool(np.any(offset != 0)) else None
+
+    def _split(self, tile: int, factor: Array) -> list[tuple[int, Array]] | None:
+        op, args = self.tiles.ops[tile], self.tiles.args[tile]
+        match op:
+            case Scalar.ADD:
+                return [(args[0], factor), (args[1], factor)]
+            case Scalar.SUB:
+                return [(args[0], factor), (args[1], -factor)]
+            case Scalar.NEG:
+                return [(args[0], -factor)]
+            case Scalar.MUL | Scalar.DIV:
+                for own, other in ((0, 1), (1, 0)):
+                    array = self.tiles.value(args[other])
+                    if array is not None and (op is Scalar.MUL or own == 0):
+                        wide = array.astype(np.float64)
+                        return [(args[own], factor * wide if op is Scalar.MUL else factor / wide)]
+                return None
+            case _:
+                return None
+
+    def _demand_terms(self, terms: Sequence[Term], name: str, port: str, shape: Shape) -> None:
+        for term in self._with_delays(terms, name, port, shape):
+            where = self.place(term.tile)
+            node = self.shaped(where.node, shape)
+            delay = where.delay
+            if term.factor is not None:
+                factor = _factor(term.factor, self.tiles.shapes[term.tile], shape)
+                scale = self.add(f"{name}.scale", Scale(shape, factor))
+                self.connect(node, scale, delay, "")
+                node, delay = scale, 0
+            self.connect(node, name, delay, port)
+
+    def _with_delays(self, terms: Sequence[Term], name: str, port: str, shape: Shape) -> list[Term]:
+        """The terms left after linear operations on different ages of one value became synapses with delays."""
+        groups: dict[int, list[tuple[int, Term]]] = {}
+        for term in terms:
+            attr = self.tiles.attrs[term.tile]
+            plain = term.factor is None and isinstance(attr, tuple) and self.tiles.ops[term.tile] is Kind.LINEAR
+            if plain and attr[1] is None and len(self.clusters.users.get(term.tile, ())) <= 1:  # type: ignore[index]
+                base, age = self._age(self.tiles.args[term.tile][0])
+                if len(self.tiles.shapes[base]) <= 1:
+                    groups.setdefault(base, []).append((age, term))
+        used: set[int] = set()
+        for base, members in groups.items():
+            if len({age for age, _ in members}) < 2:
+                continue
+            used.update(term.tile for _, term in members)
+            self._synapses(base, members, name, port, shape)
+        return [term for term in terms if term.tile not in used]
+
+    def _age(self, tile: int) -> tuple[int, int]:
+        """What a tile is an old value of, and how many steps old."""
+        age = 0
+        while tile in self.by_leaf and tile not in self.clusters.owner and not self.by_leaf[tile].initial.any():
+            tile = self.by_leaf[tile].next
+            age += 1
+        return tile, age
+
+    def _synapses(self, base: int, members: Sequence[tuple[int, Term]], name: str, port: str, shape: Shape) -> None:
+        columns: list[Array] = []
+        for age, term in members:
+            attr = self.tiles.attrs[term.tile]
+            assert isinstance(attr, tuple)
+            matrix = self.tiles.arrays[attr[0]]
+            post, pre = np.nonzero(matrix)
+            columns.append(np.stack([pre, np.full(len(pre), age), post, matrix[post, pre]]))
+        table = np.concatenate(columns, axis=1)
+        table = table[:, np.lexsort((table[2], table[1], table[0]))]
+        size = self.tiles.shapes[base] or (1,)
+        pre, delay, post = (row.astype(np.int64) for row in table[:3])
+        weight = table[3].astype(np.float32)
+        sparse = Sparse(size, shape, Tensor(pre), Tensor(post), Tensor(weight), Tensor(delay))
+        node = self.add(self._named(members[0][1].tile), sparse)
+        where = self.place(base)
+        self.connect(self.shaped(where.node, size), node, where.delay, "")
+        self.connect(node, name, 0, port)
+        self.notes.append(
+            note(
+                "NMC075",
+                f"{len(weight)} synapses with delays of {int(delay.min())} to {int(delay.max())} steps",
+                Loc(self.file, node),
+            )
+        )
+
+    def _loose(self, tile: int) -> str:
+        """An elementwise tile outside the populations: a sum, or an activation."""
+        terms, offset = self._terms(tile)
+        if offset is None and not (len(terms) == 1 and terms[0].tile == tile):
+            shape = self._shape_like([term.tile for term in terms], self.tiles.shapes[tile])
+            name = self.add(self._named(tile), Scale(shape, Tensor(np.float32(1).reshape(()))))
+            self._demand_terms(terms, name, "", shape)
+            return name
+        inputs: list[int] = []
+        members: list[int] = []
+        seen: set[int] = set()
+        pending = [tile]
+        while pending:
+            each = pending.pop()
+            if each in seen or self.tiles.value(each) is not None:
+                continue
+            seen.add(each)
+            inside = isinstance(self.tiles.ops[each], Scalar) and each not in self.clusters.owner
+            if inside and not (each != tile and self.tiles.is_truth(each) and len(self.clusters.users[each]) > 1):
+                members.append(each)
+                pending.extend(self.tiles.args[each])
+            else:
+                inputs.append(each)
+        inputs.sort()
+        names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
+        program = program_of(self.tiles, members, {}, tile, names)
+        shape = self._shape_like(inputs, self.tiles.shapes[tile])
+        return self._elementwise(tile, program, inputs, [], shape)
+
+    # ---- names and shapes -------------------------------------------------------------------------------------
+
+    def _named(self, tile: int) -> str:
+        return self.tiles.names[tile] or "value"
+
+    def _shape_like(self, inputs: Sequence[int], shape: Shape) -> Shape:
+        """The shape of a population: with the axes of size one of the layer before it, if there is one."""
+        for tile in inputs:
+            attr = self.tiles.attrs[tile]
+            if isinstance(attr, ConvAttr | PoolAttr) and self.tiles.shapes[tile] == shape:
+                return self._window_shape(attr)
+        return shape or (1,)
+
+    def _window_shape(self, attr: ConvAttr | PoolAttr) -> Shape:
+        if isinstance(attr, PoolAttr):
+            return output_shape(Pool(attr.in_shape, attr.pooling, attr.kernel, attr.stride, attr.padding))
+        weight = Tensor(self.tiles.arrays[attr.weight])
+        return output_shape(
+            Conv(attr.in_shape, weight, None, attr.stride, attr.padding, attr.dilation, attr.groups)
+        )
+
+
+def _ports(tiles: Tiles, inputs: Sequence[int]) -> list[str]:
+    if len(inputs) == 1:
+        return ["x"]
+    names: list[str] = []
+    for tile in inputs:
+        stem = re.sub(r"\W+", "_", tiles.names[tile]).strip("_") or "x"
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return names
+
+
+def _real(array: Array, shape: Shape) -> Tensor:
+    """A parameter that broadcasts to a population's shape."""
+    array = np.asarray(array, np.float32 if array.dtype != np.float64 else np.float64)
+    if array.ndim == 0 or array.size == 1:
+        return Tensor(array.reshape(()))
+    return Tensor(_fitted(array, shape))
+
+
+def _fitted(array: Array, shape: Shape) -> Array:
+    """An array over axes without size one, for a shape with such axes."""
+    if array.ndim == len(shape):
+        return array
+    target: list[int] = []
+    sizes = list(array.shape)
+    for size in shape:
+        target.append(1 if size == 1 else sizes.pop(0))
+    return array.reshape(target)
+
+
+def _factor(factor: Array, tile_shape: Shape, shape: Shape) -> Tensor:
+    if factor.ndim == 0:
+        return _real(factor, shape)
+    full = np.broadcast_to(factor, tile_shape)
+    return Tensor(np.ascontiguousarray(full.reshape(shape)).astype(np.float32))
+
+
+def _program_in(program: Program, shape: Shape) -> Program:
+    constants = tuple(
+        Tensor(_fitted(each.data, shape)) if each.size > 1 else Tensor(each.data.reshape(())) for each in program.constants
+    )
+    return Program(program.inputs, program.states, constants, program.code, program.output, program.next)
+
+
+def _reshaped(neuron: Neuron, old: Shape, shape: Shape) -> Neuron:
+    """A neuron over axes without size one, for a shape with such axes."""
+    if old == shape:
+        return neuron
+    from dataclasses import fields, is_dataclass, replace
+
+    def walk(part: object) -> object:
+        if isinstance(part, Tensor):
+            return part if part.size == 1 else Tensor(_fitted(part.data, shape), part.number)
+        if is_dataclass(part) and not isinstance(part, type):
+            changes = {each.name: walk(getattr(part, each.name)) for each in fields(part)}
+            return replace(part, **changes)
+        return part
+
+    changed = walk(neuron)
+    assert isinstance(changed, Neuron)
+    return replace(changed, shape=shape)
+
+
+def _same_step(lifted: Lifted) -> Lifted:
+    """A reset that waits for the next step and comes before its leak is the reset of the same step."""
+    from dataclasses import replace
+
+    neuron = lifted.neuron
+    fire = neuron.fire
+    if fire is None or fire.when is not ResetWhen.NEXT_BEFORE_LEAK or neuron.membrane.minimum is not None:
+        return lifted
+    start = neuron.membrane.initial.values
+    theta = fire.threshold.values
+    past = start > theta if fire.comparison.value == 0 else start >= theta
+    value = fire.value.values if fire.reset is Reset.TO_VALUE else start - theta
+    if fire.reset is Reset.MULTI_SPIKE:
+        return lifted
+    begun = np.where(past, value, start).astype(np.float32)
+    membrane = replace(neuron.membrane, initial=Tensor(begun))
+    changed = replace(neuron, membrane=membrane, fire=replace(fire, when=ResetWhen.SAME_STEP))
+    return replace(lifted, neuron=changed)
+
+
+__all__ = ["Builder", "Instruction", "features"]

@@ -1,0 +1,223 @@
+"""One step of a network: what it computes from its inputs and from what it kept of the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nmc.diagnostics import Diagnostic
+from nmc.frontend.onnx.evaluate import evaluate
+from nmc.frontend.onnx.refuse import Refusal
+from nmc.frontend.onnx.tiles import Kind, Tiles, squeeze
+from nmc.frontend.onnx.values import Axis
+from nmc.ir.program import Scalar
+from nmc.ir.tensor import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value that one step leaves to the next; `leaf` is what the next step sees, `next` what this one makes.
+
+    `initial` is what step 0 sees: a constant that broadcasts to the leaf. Names are those of the file's state input
+    and state output, "" if it has none.
+    """
+
+    leaf: int
+    next: int
+    initial: Array
+    entering: str = ""
+    leaving: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A result that the file gives: every step, or after the last step only; `axes` are those of the file."""
+
+    name: str
+    tile: int
+    axes: tuple[Axis, ...]
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepNet:
+    """A network as one step."""
+
+    tiles: Tiles
+    inputs: Mapping[str, int]
+    kept: tuple[Kept, ...]
+    given: tuple[Given, ...]
+    notes: tuple[Diagnostic, ...] = field(default=())
+
+    def roots(self) -> list[int]:
+        """Everything that must be computed."""
+        return [each.next for each in self.kept] + [each.tile for each in self.given]
+
+
+def simulate(net: StepNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What the network gives, (steps, samples, *shape), for inputs of that form, in their real type."""
+    first = next(iter(inputs.values()))
+    steps, samples = first.shape[:2]
+    states = {
+        kept.leaf: np.broadcast_to(
+            kept.initial.astype(first.dtype), (samples, *net.tiles.shapes[kept.leaf])
+        )
+        for kept in net.kept
+    }
+    columns: dict[str, list[Array]] = {given.name: [] for given in net.given}
+    roots = net.roots()
+    for t in range(steps):
+        leaves = {**states, **{tile: inputs[name][t] for name, tile in net.inputs.items()}}
+        values = evaluate(net.tiles, roots, leaves, samples)
+        for given in net.given:
+            columns[given.name].append(values[given.tile])
+        states = {kept.leaf: values[kept.next] for kept in net.kept}
+    return {name: np.stack(column) for name, column in columns.items()}
+
+
+# ---- what was kept, simplified ----------------------------------------------------------------------------
+
+
+def normalized(net: StepNet) -> StepNet:
+    """The network with shift registers as chains of values, and functions of old values as old values of functions."""
+    net = _pruned(_without_blocks(net))
+    return _merged(_delayed(_merged(net)))
+
+
+def _rebuilt(net: StepNet, replaced: Mapping[int, int], kept: Sequence[Kept]) -> StepNet:
+    """Other leaves in place of some; `kept` are the new records, their `next` not rebuilt yet."""
+    roots = net.tiles.rebuild([each.next for each in kept] + [each.tile for each in net.given], replaced)
+    new_kept = tuple(
+        Kept(each.leaf, root, each.initial, each.entering, each.leaving)
+        for each, root in zip(kept, roots, strict=False)
+    )
+    given = tuple(
+        Given(each.name, root, each.axes, each.last)
+        for each, root in zip(net.given, roots[len(kept) :], strict=True)
+    )
+    return StepNet(net.tiles, net.inputs, new_kept, given, net.notes)
+
+
+def _without_blocks(net: StepNet) -> StepNet:
+    """States that hold several values in slots, which move from slot to slot, as one state a slot."""
+    tiles = net.tiles
+    replaced: dict[int, int] = {}
+    kept: list[Kept] = []
+    for each in net.kept:
+        if not _in_slots(tiles, each):
+            kept.append(each)
+            continue
+        shape = tiles.shapes[each.leaf]
+        initial = np.broadcast_to(each.initial, shape)
+        index = tiles.arrays[tiles.arange(shape)]
+        leaves: list[int] = []
+        for k in range(shape[0]):
+            leaf = tiles.state(shape[1:])
+            leaves.append(leaf)
+            kept.append(Kept(leaf, tiles.gather([each.next], index[k]), np.asarray(initial[k])))
+        replaced[each.leaf] = tiles.gather(leaves, index)
+    return _rebuilt(net, replaced, kept) if replaced else net
+
+
+def _in_slots(tiles: Tiles, kept: Kept) -> bool:
+    """Whether each slot along the first axis takes a whole slot, or a whole other tile."""
+    shape = tiles.shapes[kept.leaf]
+    if tiles.ops[kept.next] is not Kind.GATHER or kept.leaf not in tiles.args[kept.next] or len(shape) < 2:
+        return False
+    number = tiles.attrs[kept.next]
+    assert isinstance(number, int)
+    rows = tiles.arrays[number].reshape(shape[0], -1)
+    width = rows.shape[1]
+    if not bool((rows == rows[:, :1] + np.arange(width)).all()):
+        return False
+    return bool((rows[:, 0] % width == 0).all())
+
+
+def _pruned(net: StepNet) -> StepNet:
+    """Without what is kept but needed by nothing that the file gives, unless the file itself keeps it."""
+    tiles = net.tiles
+    by_leaf = {each.leaf: each for each in net.kept}
+    live = {each.leaf for each in net.kept if each.leaving}
+    pending = [each.tile for each in net.given] + [by_leaf[leaf].next for leaf in live]
+    while pending:
+        for tile in tiles.cone([pending.pop()]):
+            if tile in by_leaf and tile not in live:
+                live.add(tile)
+                pending.append(by_leaf[tile].next)
+    kept = tuple(each for each in net.kept if each.leaf in live)
+    return StepNet(tiles, net.inputs, kept, net.given, net.notes)
+
+
+def _merged(net: StepNet) -> StepNet:
+    """One record for what is kept twice: the same value from the same start."""
+    while True:
+        first: dict[tuple[int, bytes], Kept] = {}
+        replaced: dict[int, int] = {}
+        kept: list[Kept] = []
+        for each in net.kept:
+            shape = net.tiles.shapes[each.leaf]
+            start = np.broadcast_to(each.initial.astype(np.float64), shape).tobytes()
+            known = first.setdefault((each.next, start), each)
+            if known is not each and not (each.leaving and known.leaving):
+                replaced[each.leaf] = known.leaf
+            else:
+                kept.append(each)
+        if not replaced:
+            return net
+        net = _rebuilt(net, replaced, kept)
+
+
+def _delayed(net: StepNet) -> StepNet:
+    """What is computed of old values alone and enters a linear operation becomes the old value of what is computed."""
+    tiles = net.tiles
+    by_leaf = {each.leaf: each for each in net.kept}
+    kept = list(net.kept)
+    replaced: dict[int, int] = {}
+    for tile in tiles.cone(net.roots()):
+        if tiles.ops[tile] not in {Kind.LINEAR, Kind.CONV, Kind.POOL, Kind.MATMUL, Kind.GATHER}:
+            continue
+        for arg in tiles.args[tile]:
+            if arg in replaced or not isinstance(tiles.ops[arg], Scalar):
+                continue
+            leaves = _old_only(tiles, arg, by_leaf)
+            if not leaves:
+                continue
+            (now,) = tiles.rebuild([arg], {leaf: by_leaf[leaf].next for leaf in leaves})
+            start = evaluate(
+                tiles,
+                [arg],
+                {
+                    leaf: np.broadcast_to(by_leaf[leaf].initial.astype(np.float64), tiles.shapes[leaf])[None]
+                    for leaf in leaves
+                },
+                1,
+            )[arg][0]
+            leaf = tiles.state(tiles.shapes[arg])
+            kept.append(Kept(leaf, now, start))
+            replaced[arg] = leaf
+    return _rebuilt(net, replaced, kept) if replaced else net
+
+
+def _old_only(tiles: Tiles, tile: int, by_leaf: Mapping[int, Kept]) -> list[int]:
+    """The kept values that a tile is computed of, if of nothing else and element by element."""
+    found: list[int] = []
+    for each in tiles.cone([tile]):
+        if each in by_leaf:
+            found.append(each)
+        elif not isinstance(tiles.ops[each], Scalar) and tiles.ops[each] is not Kind.CONST:
+            return []
+    return found
+
+
+def initial_of(value: Array | None, shape: Sequence[int]) -> Array:
+    """An initial value that broadcasts to a shape without axes of size one; zero if there is none."""
+    if value is None:
+        return np.zeros((), np.float32)
+    if value.size == 1:
+        return value.reshape(())
+    array = value.reshape(squeeze(value.shape))
+    if array.shape != tuple(shape):
+        raise Refusal("NMC058", f"an initial state of shape {list(value.shape)} for {list(shape)} values")
+    return array

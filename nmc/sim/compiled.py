@@ -1,0 +1,60 @@
+"""How functions become machine code: numba, cached on disk, with the rules of `nmc.ir` and no second copy."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from numba import njit
+from numba.extending import register_jitable
+
+from nmc.ir import fixed, neuron
+from nmc.sim import events
+
+Kernel = Callable[..., Any]
+"""Any: a kernel is compiled for every combination of types that it is called with."""
+
+
+def compiled(function: Kernel) -> Kernel:
+    """`function` as machine code that releases the interpreter lock; the code is kept on disk if possible.
+
+    numba keeps code beside the source or, where that is read-only, in the user's cache directory
+    (`NUMBA_CACHE_DIR` names another); where neither can be written, every process compiles again.
+    """
+    try:
+        return njit(function, cache=True, nogil=True, error_model="numpy")
+    except RuntimeError:
+        return njit(function, nogil=True, error_model="numpy")
+
+
+def _functions_of(*modules: ModuleType) -> list[Kernel]:
+    return [
+        member
+        for module in modules
+        for member in vars(module).values()
+        if inspect.isfunction(member) and member.__module__ == module.__name__
+    ]
+
+
+def _digest_of(*modules: ModuleType) -> int:
+    text = "".join(inspect.getsource(module) for module in modules)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+for _rule in _functions_of(fixed, neuron, events):
+    register_jitable(_rule)
+
+RULES_DIGEST = _digest_of(fixed, neuron, events)
+"""A number of the source of those rules."""
+
+
+def compiled_with_rules(make: Callable[[int], Kernel]) -> Kernel:
+    """The kernel that `make` builds, compiled; it calls rules and closes over the digest that `make` is given.
+
+    numba's key for code on disk knows a kernel's own source and what it closes over, not the source of what it
+    calls: without the digest, code compiled from older rules would be taken.
+    """
+    return compiled(make(RULES_DIGEST))

@@ -1,0 +1,179 @@
+"""Weights in the form that kernels take, and the proof of how wide their sums are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nmc.diagnostics import CompileError, error
+from nmc.ir.fixed import Overflow
+from nmc.ir.graph import Node
+from nmc.ir.ops import Accumulator, Conv, Linear, LinearOp, Sparse, output_shape
+from nmc.ir.tensor import FixedPoint, Tensor
+from nmc.sim import layout
+from nmc.sim.kernels import ROWS
+from nmc.sim.layout import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What is left to do with an exact sum: align it by 2**(left - right), then bring it into the accumulator."""
+
+    accumulator: Accumulator
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The parameters of a linear operation for kernels.
+
+    `weight` is (pre + 1, post) with a row of zeros behind, (in channel, tap, out channel of a group), or one a
+    synapse; `bias` one an output element. `dtype` holds every sum exactly; at most `limit` rows of spikes fit
+    an int16, 0 if that is not proved for as many as one pass takes.
+    """
+
+    weight: Array
+    bias: Array
+    dtype: np.dtype[Any]
+    limit: int
+    finish: Finish | None
+
+
+def prepare(node: Node, op: LinearOp, number: FixedPoint | None, dtype: np.dtype[Any]) -> Weights:
+    """Weights for inputs in the format `number`, or for reals in `dtype`."""
+    if number is None:
+        return Weights(_arrange(op, op.weight.values.astype(dtype)), _bias(op, dtype, 0, 0), dtype, 0, None)
+    accumulator = op.accumulator
+    assert accumulator is not None and op.weight.number is not None, node.name
+    exponent = number.exponent + op.weight.number.exponent
+    finest = exponent
+    bias = None if isinstance(op, Sparse) else op.bias
+    if bias is not None:
+        assert bias.number is not None, node.name
+        finest = min(exponent, bias.number.exponent)
+    weight, up = op.weight.data, exponent - finest
+    bound = _bound(op, weight, up, max(number.highest, -number.lowest), bias, finest)
+    if bound.bit_length() > 62:
+        raise CompileError(
+            error(
+                "NMC507",
+                f"a sum of `{node.name}` can reach {bound}, which takes {bound.bit_length() + 1} bits; "
+                "golden computes in 64",
+                node.loc,
+                help="use fewer weight or activation bits, or exponents that lie closer together",
+            )
+        )
+    narrowest = 16 if isinstance(op, Sparse) else 32
+    sums = np.dtype(f"int{next(w for w in (narrowest, 32, 64) if bound.bit_length() < w)}")
+    if up:
+        weight = (weight.astype(np.int64) << up).astype(_narrow(weight, up))
+    largest = max(1, int(weight.max(initial=0)), -int(weight.min(initial=0)))
+    limit = 32767 // largest // ROWS * ROWS if weight.dtype.itemsize <= 2 else 0
+    shift = finest - accumulator.number.exponent
+    left, right = max(shift, 0), max(-shift, 0)
+    proved = accumulator.overflow is Overflow.PROVED_ABSENT or bound <= accumulator.number.highest
+    finish = None if shift == 0 and proved else Finish(accumulator, left, right)
+    return Weights(_arrange(op, weight), _bias(op, sums, finest, 0), sums, limit, finish)
+
+
+def _narrow(weight: Array, up: int) -> np.dtype[Any]:
+    """The narrowest integer that holds the weights shifted left by `up`."""
+    largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)) - 1) << up
+    return np.dtype(f"int{next(w for w in (8, 16, 32, 64) if largest.bit_length() < w)}")
+
+
+def _bound(op: LinearOp, weight: Array, up: int, largest: int, bias: Tensor | None, finest: int) -> int:
+    """The largest magnitude that a sum of the operation can reach, partial sums in any order included."""
+    magnitude = np.abs(weight.astype(np.int64 if weight.dtype.itemsize > 4 else np.int32))
+    if isinstance(op, Sparse):
+        size = int(np.prod(op.out_shape))
+        # float64 is exact here: far fewer than 2**53 / 2**32 synapses meet in a neuron.
+        fan_in = int(np.bincount(op.post.data, magnitude, size).max(initial=0))
+    else:
+        fan_in = int(magnitude.reshape(magnitude.shape[0], -1).sum(axis=1, dtype=np.int64).max(initial=0))
+    bound = (fan_in << up) * largest
+    if bias is not None and bias.number is not None and bias.size:
+        bound += int(np.abs(bias.data.astype(np.int64)).max()) << (bias.number.exponent - finest)
+    return bound
+
+
+def _bias(op: LinearOp, dtype: np.dtype[Any], finest: int, default: int) -> Array:
+    """The bias of each output element, as it stands in memory, in integers at 2**finest."""
+    shape = output_shape(op)
+    bias = None if isinstance(op, Sparse) else op.bias
+    if bias is None:
+        return np.full(int(np.prod(shape)), default, dtype)
+    values = bias.data.astype(np.int64) << (bias.number.exponent - finest) if bias.number else bias.values
+    by_channel = values.reshape(-1, *(1,) * (len(shape) - 1))
+    return layout.inner(np.broadcast_to(by_channel, shape), dtype)
+
+
+def _arrange(op: LinearOp, weight: Array) -> Array:
+    """The weights of an operation in the order of its kernel."""
+    match op:
+        case Linear():
+            post, pre = weight.shape
+            rows = np.zeros((pre + 1, post), weight.dtype)
+            rows[:pre] = weight.T
+            return rows
+        case Conv():
+            out, in_a_group = weight.shape[:2]
+            width = out // op.groups
+            taps = weight.reshape(op.groups, width, in_a_group, -1).transpose(0, 2, 3, 1)
+            return np.ascontiguousarray(taps.reshape(op.groups * in_a_group, -1, width))
+        case Sparse():
+            return weight
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Single synapses by presynaptic neuron: those of neuron n are start[n] .. start[n + 1]."""
+
+    start: Array
+    post: Array
+    later: Array
+    weight: Array
+
+
+def table(op: Sparse, weight: Array) -> Table:
+    """Synapses as they stand in memory, those of a neuron by delay and target."""
+    pre, post, delay = op.pre.data, op.post.data, op.delay.data
+    origin, target = layout.places(op.in_shape), layout.places(op.out_shape)
+    if origin.size or target.size:
+        pre = origin[pre] if origin.size else pre
+        post = target[post] if target.size else post
+        order = np.lexsort((post, delay, pre))
+        pre, post, delay, weight = pre[order], post[order], delay[order], weight[order]
+    fan_out = np.bincount(pre, minlength=int(np.prod(op.in_shape)))
+    start = np.concatenate(([0], np.cumsum(fan_out)))
+    return Table(start, post.astype(np.int32), delay.astype(np.int32), weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Synapses in words: post, delay and weight - lowest, from the low bits up."""
+
+    word: Array
+    post_bits: int
+    delay_bits: int
+    lowest: int
+
+
+def pack(synapses: Table) -> Packed | None:
+    """Words of 32 or 64 bits, None if a synapse does not fit 63."""
+    if not synapses.post.size:
+        return Packed(np.zeros(0, np.uint32), 1, 1, 0)
+    post_bits, delay_bits = int(synapses.post.max()).bit_length(), int(synapses.later.max()).bit_length()
+    lowest, highest = int(synapses.weight.min()), int(synapses.weight.max())
+    bits = post_bits + delay_bits + (highest - lowest).bit_length()
+    if bits > 63:
+        return None
+    word = synapses.weight.astype(np.int64) - lowest
+    word <<= delay_bits
+    word |= synapses.later
+    word <<= post_bits
+    word |= synapses.post
+    return Packed(word.astype(np.uint32) if bits <= 32 else word, post_bits, delay_bits, lowest)
