@@ -11,16 +11,21 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo "make demo    compile, simulate and verify a trained network on every target"
-	@echo "make test    format, lint, types and all tests"
+	@echo "make test    lint, format, types and all tests"
 	@echo "make clean   remove .venv and out/"
 
-demo: $(VENV)/.lava
-	nmc compile examples/digits/digits.nir --target loihi --calibrate examples/digits/test.npz -o out/digits
+demo: $(VENV)/.nmc
+	@echo "# the witness: Lava, in an environment of its own"
+	nmc tools install lava
+	@echo "# the network as it was trained, in reals"
 	nmc simulate examples/digits/digits.nir --input examples/digits/test.npz --labels y
-	nmc simulate out/digits --input examples/digits/test.npz --labels y --engine machine
-	nmc verify out/digits
+	@echo "# Loihi: compile, run the program on the cycle-level machine, compare with golden and Lava"
+	nmc compile examples/digits/digits.nir --target loihi -o out/digits-loihi
+	nmc simulate out/digits-loihi --engine machine --input examples/digits/test.npz --labels y
+	nmc verify out/digits-loihi
 
-test: $(VENV)/.test $(VENV)/.lava
+test: $(VENV)/.test
+	nmc tools install lava
 	ruff check .
 	ruff format --check .
 	pyright
@@ -29,10 +34,13 @@ test: $(VENV)/.test $(VENV)/.lava
 clean:
 	rm -rf $(VENV) out
 
-# ---- the environment: each stamp is a set of packages that is in place -----------------------------------
+# ---- the environment: each stamp stands for packages that are in place -----------------------------------
+
+SUPPORTED := (3, 11) <= sys.version_info[:2] <= (3, 13)
+ADVICE := nmc needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "nmc needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if $(SUPPORTED) else "$(ADVICE)")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.nmc: pyproject.toml | $(VENV)/bin/python
@@ -40,9 +48,5 @@ $(VENV)/.nmc: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --editable '.[test,all]'
+	$(PIP) install --editable '.[all,test]'
 	@touch $@ $(VENV)/.nmc
-
-$(VENV)/.lava: $(VENV)/.nmc
-	nmc tools install lava
-	@touch $@

@@ -243,16 +243,17 @@ def verified(done: Verification) -> Answer:
 
 
 def _compared(names: Sequence[str]) -> str:
-    """Outputs by name, and how many populations each variable was compared of."""
-    populations: dict[str, int] = {}
-    outputs: list[str] = []
+    """Outputs by name, and of how many populations each variable was compared."""
+    counts: dict[str, int] = {}
     for name in names:
         node, _, variable = name.rpartition(".")
         if node:
-            populations[variable] = populations.get(variable, 0) + 1
-        else:
-            outputs.append(name)
-    return "; ".join([*outputs, *(f"{variable} of {count}" for variable, count in populations.items())])
+            counts[variable] = counts.get(variable, 0) + 1
+    parts = [name for name in names if "." not in name]
+    for count in dict.fromkeys(counts.values()):
+        variables = ", ".join(variable for variable, n in counts.items() if n == count)
+        parts.append(f"{variables} of {_count(count, 'population')}")
+    return "; ".join(parts)
 
 
 # ---- inspect ----------------------------------------------------------------------------------------------
@@ -462,14 +463,14 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    """`1 step`, `3 steps`, `2 synapses`."""
+    """`1 step`, `3 steps`."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number:,} {noun[:-1] + 'ies' if noun.endswith('y') else noun + 's'}"
+    return f"{number:,} {noun}s"
 
 
 def _number(number: float) -> str:
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.2f}"
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.4g}"
 
 
 def _percent(share: float) -> str:

@@ -261,7 +261,7 @@ def _read_manifest(directory: Path) -> Manifest:
         )
         if manifest.to_bytes() != content or not all(map(_is_inside, manifest.files)):
             raise ValueError("it is not as nmc writes it")
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:  # json.JSONDecodeError is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:  # not JSON: a ValueError
         reason = f"it lacks {fault}" if isinstance(fault, KeyError) else str(fault)
         message = f"the manifest is damaged: {reason}"
         raise CompileError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 import nmc
-from nmc import answers, fault
+from nmc import answers
 from nmc.answers import Answer
 from nmc.diagnostics import CompileError, Diagnostic, Loc, Severity, UsageError, error, nearest
 
@@ -62,9 +61,22 @@ class Screen:
         elif not self.quiet and sys.stderr.isatty():
             click.echo(f"\r\x1b[K{what}", nl=False, err=True)
 
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """Show how much of `what` is done, in percent, on a terminal only."""
+        shown = -1
+
+        def show(done: int, total: int) -> None:
+            nonlocal shown
+            percent = 100 * done // total
+            if percent != shown and not self.quiet and sys.stderr.isatty():
+                shown = percent
+                click.echo(f"\r\x1b[K{what}: {percent} %", nl=False, err=True)
+
+        return show
+
     def ready(self) -> None:
         """Take the line of `doing` away."""
-        if not self.quiet and not self.verbose and sys.stderr.isatty():
+        if not self.quiet and sys.stderr.isatty():
             click.echo("\r\x1b[K", nl=False, err=True)
 
     def refuse(self, findings: Sequence[Diagnostic]) -> None:
@@ -125,6 +137,10 @@ class Commands(click.Group):
 
 
 def _report_fault(found: Exception, arguments: Sequence[str], told: Screen) -> None:
+    import traceback
+
+    from nmc import fault
+
     told.ready()
     name = f"{type(found).__name__}: {found}"
     click.echo(click.style("fault of nmc", fg="red", bold=True) + f": {name}", err=True)
@@ -145,7 +161,7 @@ def common(function: Callable[P, R]) -> Callable[P, R]:
 
     def keep(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
         told = ctx.find_root().ensure_object(Screen)
-        told.command = ctx.info_name or ""
+        told.command = ctx.command_path.split()[1]
         match parameter.name:
             case "as_json":
                 told.json = value
@@ -228,7 +244,7 @@ def cli() -> None:
 @meaning
 @setting
 @click.option("--dump-after", multiple=True, metavar="PASS", help="Show the graph after a pass.")
-@click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop there.")
+@click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop; write nothing.")
 @click.option("--check", type=_FOLDER, metavar="DIR", help="Write nothing; tell what a compile would change.")
 @common
 def compile_(
@@ -248,6 +264,8 @@ def compile_(
     """Compile MODEL to an artifact: the target's program, and all that simulates and checks it."""
     if output is None and stop_after is None and check is None:
         raise click.UsageError("give the artifact's folder with -o")
+    if check is not None or stop_after is not None:
+        output = None  # nothing is written, whatever was asked
     from nmc import driver, npz
     from nmc.backends.backend import Request
     from nmc.ir import text
@@ -333,6 +351,7 @@ def simulate(
         record=record,
         steps=steps,
         dtype="float32" if float32 else "float64",
+        progress=told.progress(engine),
     )
     right = None if data.labels is None else npz.count_right(result, data.labels, Decode(decode))
     if output is not None:

@@ -88,12 +88,14 @@ def simulate(
     record: Sequence[str] = (),
     steps: int | None = None,
     dtype: npt.DTypeLike = np.float64,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SimResult:
     """Run a network on inputs (steps, samples, *shape) by name, on golden, its machine or a witness.
 
     `record` names `node.v`, `node.i` or `node.spikes`. `steps` cuts the inputs or adds silence to them. An artifact
     whose outputs come `latency` steps late runs that much longer, and its outputs are moved back by it: they hold
-    the model's steps. Traces hold every step that ran. `dtype` is of graphs in reals.
+    the model's steps. Traces hold every step that ran. `dtype` is of graphs in reals. `progress` is called with the
+    sample-steps done and those to do, by golden only.
     """
     network = _as_network(network)
     graph = network.graph
@@ -101,7 +103,7 @@ def simulate(
     late = graph.latency
     given = {name: _lengthened(array, steps, late) for name, array in inputs.items()}
     if engine == GOLDEN:
-        result = golden.simulate(graph, given, record=record, dtype=dtype)
+        result = golden.simulate(graph, given, record=record, dtype=dtype, progress=progress)
     else:
         result = _run(_artifact(network, engine), given, engine=engine, record=record)
     outputs = {name: array[late:] for name, array in result.outputs.items()}

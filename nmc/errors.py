@@ -186,6 +186,156 @@ _FRONTEND: Mapping[str, Entry] = {
         "of 1/4096, thresholds of 17 bits.",
         "A weight of 0.37: quantize the network first (`nmc compile --target loihi`).",
     ),
+    "NMC050": Entry(
+        "not an ONNX model",
+        "The bytes are not a protobuf of an ONNX model, or the model has no graph: a download that stopped, a "
+        "file of another kind with this suffix, or text.",
+        "An HTML page saved as `model.onnx`: download the file itself.",
+    ),
+    "NMC051": Entry(
+        "external data that cannot be read",
+        "Weights above 2 GB, and on request smaller ones, are stored in files beside the model. One of them "
+        "is missing, too short, or lies outside the model's folder.",
+        "`model.onnx.data` was left behind: copy it into the folder of `model.onnx`.",
+    ),
+    "NMC052": Entry(
+        "a tensor that cannot be read",
+        "The shape, the element type and the bytes of a constant do not belong together.",
+        "A float tensor of shape [10, 64] with 100 bytes: export the model again.",
+    ),
+    "NMC053": Entry(
+        "a malformed graph",
+        "A value is used but never made, values depend on themselves in a circle, functions nest without end, "
+        "or a loop has no body. No exporter writes such files.",
+        "A file cut with a protobuf editor: export the whole model again.",
+    ),
+    "NMC054": Entry(
+        "an operator that is not supported",
+        "The operator has no meaning on a neuromorphic target, or is not known. Local functions of the model "
+        "are inlined, so a custom operator can bring its definition.",
+        "`ArgMax` at the end of a classifier: leave it out and take the highest output on the host.",
+    ),
+    "NMC055": Entry(
+        "a shape that does not resolve",
+        "A shape, an index or the rank of an input is not a constant of the file. The number of samples may "
+        "be dynamic, and the number of steps; features may not.",
+        "`dynamic_axes={'x': {0: 'batch', 1: 'n'}}`: leave axis 1 out.",
+    ),
+    "NMC056": Entry(
+        "random numbers that matter",
+        "Dropout or noise takes part in the computation, so the file has no one meaning. Noise that is "
+        "multiplied by zero is left out, with a note.",
+        "A model exported in training mode: call `model.eval()` first.",
+    ),
+    "NMC057": Entry(
+        "the state of the neurons is lost",
+        "The model compares a membrane with a threshold, but nothing connects one step with the next: a "
+        "module that keeps its membrane to itself was exported for one step, and its membrane became a "
+        "constant of the file.",
+        "snnTorch's `Leaky(init_hidden=True)` exported with one input: give the membrane as an input and an "
+        "output of the exported module, or export all steps.",
+    ),
+    "NMC058": Entry(
+        "a state that cannot be",
+        "A declared state is not in the model, its two ends differ in shape, or its initial value fits "
+        "neither. Without declarations states are found by shape, dependence and name.",
+        "`--state mem_out=x` where `x` is the input: name the membrane, `--state mem_out=mem`.",
+    ),
+    "NMC059": Entry(
+        "steps that do not repeat",
+        "The model holds several steps at once, and they are not the repetition of one step: something "
+        "depends on a later step, the steps differ, or there are fewer than three.",
+        "A bidirectional GRU: only the forward direction can run step by step.",
+    ),
+    "NMC060": Entry(
+        "time or samples mixed with features",
+        "An operator combines different samples, different steps or both with features, so that no step of "
+        "one sample remains. Where the axes of the inputs were read wrongly, name the time axis.",
+        "A flatten from axis 0 on in a model of [T, B, N]: flatten from axis 2 on.",
+    ),
+    "NMC061": Entry(
+        "an operator with impossible arguments",
+        "Arguments or attributes are missing, or their shapes do not fit each other.",
+        "A `Gemm` of 64 columns on 60 features: the file is damaged; export it again.",
+    ),
+    "NMC062": Entry(
+        "an old opset",
+        "Operators of this age mean other things than today's. Opset 11 and newer are tested; 7 to 10 are "
+        "read.",
+        "`opset_version=6`: export with 17, or convert with `onnx.version_converter`.",
+    ),
+    "NMC063": Entry(
+        "too large to unroll",
+        "An array or a loop of the file is larger than any network needs, so the file is refused before "
+        "memory runs out.",
+        "A `ConstantOfShape` of 10**12 elements: the file is damaged.",
+    ),
+    "NMC064": Entry(
+        "batch normalization in training mode",
+        "In training mode the normalization takes mean and variance of the samples at hand, so one sample's "
+        "spikes depend on the others.",
+        "An export without `model.eval()`: call it first, or `training=TrainingMode.EVAL`.",
+    ),
+    "NMC070": Entry(
+        "a state was found",
+        "An output is the next value of an input. It says how that was found; `--state` overrides it.",
+        "`v_out` has the shape of `v` and is computed of it.",
+    ),
+    "NMC071": Entry(
+        "steps were rolled up",
+        "The model holds many steps; the step they repeat was found, and both were run on random inputs and "
+        "gave the same.",
+        "A snnTorch loop of 25 steps becomes one step with two membranes.",
+    ),
+    "NMC072": Entry(
+        "a population was lifted",
+        "Elementwise operations were recognized as a neuron; the equation is what every target gets.",
+        "`Greater`, `Mul` and `Sub` around a membrane become a leaky integrate-and-fire neuron.",
+    ),
+    "NMC073": Entry(
+        "a population is kept as a program",
+        "The elementwise operations of a population with a state are no neuron of the known families. Golden "
+        "runs them exactly; a target may have no circuit for them.",
+        "A GRU cell: its gates are not a membrane with a threshold.",
+    ),
+    "NMC074": Entry(
+        "an activation is kept as it is",
+        "An elementwise function without a state, such as a rectifier.",
+        "`Relu` between two layers of an artificial network.",
+    ),
+    "NMC075": Entry(
+        "delays were found",
+        "Shift registers, or a convolution over time, are synapses with delays.",
+        "A kernel of 13 taps with one weight each becomes synapses with delays of 0 to 12 steps.",
+    ),
+    "NMC076": Entry(
+        "half precision is computed in single",
+        "Constants are stored with 16 bits. They keep their values, and sums have more digits than the "
+        "framework's own.",
+        "A model converted by `float16.convert_float_to_float16`.",
+    ),
+    "NMC077": Entry(
+        "lifts were proved",
+        "Each recognized neuron ran beside the file's own operations on thousands of points, many of them "
+        "where the membrane meets its threshold.",
+        "4096 points, of which 1864 within rounding of the threshold.",
+    ),
+    "NMC078": Entry(
+        "a bound on spikes was left out",
+        "The file limits the spikes of one step to a number that no run reaches; the neuron has no limit.",
+        "Rockpool's `max_spikes_per_dt` of 65536.",
+    ),
+    "NMC079": Entry(
+        "an artificial network",
+        "There is neither a state nor a threshold, so the graph is run as it is. Convert it to spikes to "
+        "compile it.",
+        "A multilayer perceptron with rectifiers.",
+    ),
+    "NMC080": Entry(
+        "random numbers were left out",
+        "Noise is multiplied by zero in the file.",
+        "Rockpool exports `noise_std=0` as a product.",
+    ),
 }
 
 _GRAPH: Mapping[str, Entry] = {
@@ -270,6 +420,13 @@ _GRAPH: Mapping[str, Entry] = {
         "a wrong unit of time.",
         "tau = 0.02 and dt = 1: give the step in seconds, --dt 0.001.",
     ),
+    "NMC114": Entry(
+        "a program that cannot run",
+        "A population outside the known families does in each step what its program says: instructions on values "
+        "that come before them, and one new value for each state. Frontends make such programs; a faulty one is "
+        "a fault of nmc, or of a graph that was edited by hand.",
+        "Instruction 2 takes values [7] of 5 before it.",
+    ),
     "NMC115": Entry(
         "a window that does not fit its input",
         "Kernel, stride, padding and dilation have one entry for each axis of space; the dilated kernel is at "
@@ -277,8 +434,9 @@ _GRAPH: Mapping[str, Entry] = {
         "A kernel of 5 on an axis of 4 without padding.",
     ),
     "NMC116": Entry(
-        "axes that the signal does not have",
-        "A Flatten joins the axes `start` to `end`, both included, counted from 0 without batch and time.",
+        "axes or sizes that do not fit the signal",
+        "A Flatten joins the axes `start` to `end`, both included, counted from 0 without batch and time. A reshape "
+        "keeps the number of elements, a transpose names each axis once, a product takes (…, m, k) and (…, k, n).",
         "Axes 1 to 3 of a signal of shape [8, 12, 12]: 1 to 2, since the batch is not counted.",
     ),
     "NMC117": Entry(
@@ -335,7 +493,7 @@ _GRAPH: Mapping[str, Entry] = {
     ),
     "NMC131": Entry(
         "a neuron on two cores",
-        "Slices of a population do not overlap.",
+        "Each neuron lives on one core, so the slices of a population do not overlap.",
         "Slices 0 to 64 and 60 to 128.",
     ),
     "NMC132": Entry(

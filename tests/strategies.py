@@ -24,10 +24,12 @@ from nmc.ir.ops import (
     Conv,
     Delay,
     DelayLine,
+    Elementwise,
     Fire,
     Flatten,
     Input,
     Linear,
+    MatMul,
     Membrane,
     Neuron,
     Ode,
@@ -35,6 +37,7 @@ from nmc.ir.ops import (
     Output,
     Pool,
     Pooling,
+    Reshape,
     Scale,
     Shape,
     Signal,
@@ -42,9 +45,11 @@ from nmc.ir.ops import (
     Sparse,
     Synapse,
     Threshold,
+    Transpose,
     input_shape,
     output_shape,
 )
+from nmc.ir.program import ARITY, TRUTH, Instruction, Program, Scalar
 from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.ir.types import SPIKE_NUMBER, join, signal_of
 
@@ -69,9 +74,12 @@ class Numbers(Enum):
 
 
 @st.composite
-def graphs(draw: st.DrawFn, numbers: Numbers, *, layers: int = 3) -> Graph:
-    """A lawful graph of one kind of numbers, with at most so many layers."""
-    return _Builder(draw, numbers).build(draw(st.integers(1, layers)))
+def graphs(draw: st.DrawFn, numbers: Numbers, *, layers: int = 3, programs: bool = False) -> Graph:
+    """A lawful graph of one kind of numbers, with at most so many layers.
+
+    With `programs` also populations outside the known families, products and movements of activations.
+    """
+    return _Builder(draw, numbers, programs=programs).build(draw(st.integers(1, layers)))
 
 
 def real_graphs(*, layers: int = 3) -> st.SearchStrategy[Graph]:
@@ -87,6 +95,11 @@ def integer_graphs(*, layers: int = 3) -> st.SearchStrategy[Graph]:
 def continuous_graphs(*, layers: int = 3) -> st.SearchStrategy[Graph]:
     """Graphs with time constants and delays in seconds."""
     return graphs(Numbers.SECONDS, layers=layers)
+
+
+def program_graphs(*, layers: int = 3) -> st.SearchStrategy[Graph]:
+    """Discrete graphs in reals with populations outside the known families, as ONNX models have them."""
+    return graphs(Numbers.REALS, layers=layers, programs=True)
 
 
 @st.composite
@@ -114,9 +127,10 @@ def spike_inputs(
 class _Builder:
     """Grows a graph node by node and knows the type of each node's output."""
 
-    def __init__(self, draw: st.DrawFn, numbers: Numbers) -> None:
+    def __init__(self, draw: st.DrawFn, numbers: Numbers, *, programs: bool) -> None:
         self.draw = draw
         self.numbers = numbers
+        self.programs = programs
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
@@ -162,6 +176,8 @@ class _Builder:
             at = self.add_linear("delay", at)
         if self.chance():
             at = self.add_linear(self.one_of(*self.linear_choices(self.signals[at])), at)
+        if self.programs and len(self.signals[at].shape) > 1:
+            at = self.add_product(at)
         shape = self.signals[at].shape
         name = self.add("neuron", self.new_population(shape), at, delay=self.one_of(0, 0, 1, 3))
         if self.chance():
@@ -189,6 +205,17 @@ class _Builder:
             src = self.add("synapses", self.new_sparse(self.signals[src], shape), src, delay=delay)
             delay = 0
         self.edges.append(Edge(src, dst, delay))
+
+    def add_product(self, src: str) -> str:
+        """x @ x^T over the last two axes, or x reshaped."""
+        shape = self.signals[src].shape
+        if self.chance():
+            return self.add("reshape", Reshape(shape, shape[::-1]), src)
+        axes = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+        turned = self.add("transpose", Transpose(shape, axes), src)
+        product = self.add("product", MatMul(shape, self.signals[turned].shape))
+        self.edges += [Edge(src, product, port="a"), Edge(turned, product, port="b")]
+        return product
 
     # ---- linear operations
 
@@ -272,6 +299,8 @@ class _Builder:
     # ---- populations
 
     def new_population(self, shape: Shape) -> Op:
+        if self.programs and self.chance():
+            return self.new_elementwise(shape)
         if self.draw(st.integers(0, 5)) == 0:
             number = FixedPoint(8, False, -2) if self.integer else None
             return Threshold(shape, self.positive(shape, number), self.one_of(*Comparison))
@@ -307,6 +336,28 @@ class _Builder:
             self.values(self.parameter_shape(shape), state) if to_value else self.zero(state),
             Tensor(self.rng.integers(0, 3, self.parameter_shape(shape)) if self.chance() else 0),
         )
+
+    def new_elementwise(self, shape: Shape) -> Elementwise:
+        """A program of a few instructions on whatever values come before them; spikes if the last compares."""
+        states, constants = self.one_of(0, 1, 2), self.one_of(0, 1, 2)
+        known = 1 + states + constants
+        code: list[Instruction] = []
+        for number in range(self.draw(st.integers(1, 5))):
+            op = self.one_of(*Scalar)
+            args = tuple(self.draw(st.integers(0, known + number - 1)) for _ in range(ARITY[op]))
+            code.append(Instruction(op, args))
+        last = known + len(code) - 1
+        program = Program(
+            ("",),
+            tuple(f"s{k}" for k in range(states)),
+            tuple(self.values(self.parameter_shape(shape), None) for _ in range(constants)),
+            tuple(code),
+            last,
+            tuple(self.draw(st.integers(0, last)) for _ in range(states)),
+        )
+        initial = tuple(self.initial(shape, None) for _ in range(states))
+        kind = SignalKind.SPIKE if code[-1].op in TRUTH else SignalKind.REAL
+        return Elementwise(shape, program, initial, kind)
 
     def new_ode(self, shape: Shape) -> Ode:
         def tau() -> Tensor:

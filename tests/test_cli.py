@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,6 +199,15 @@ def test_compile_needs_somewhere_to_write(run: Nmc) -> None:
     result = run("compile", "net.nir", "--target", "toy")
     assert result.exit_code == 2
     assert "-o" in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--check", "out"), ("--stop-after", "connect")])
+def test_compile_writes_nothing_when_it_checks_or_stops(
+    run: Nmc, artifact: str, option: tuple[str, str]
+) -> None:
+    before = contents(Path(artifact))
+    run("compile", "net.nir", "--target", "toy", "--set", "weight_bits=3", "-o", artifact, *option)
+    assert contents(Path(artifact)) == before
 
 
 @pytest.mark.parametrize("text", ["weight_bits", "=4"])
@@ -481,7 +491,7 @@ def test_tools_install_makes_a_witness_ready(run: Nmc) -> None:
     result = run("tools", "install", "absent", "-v", "--json")
     assert result.exit_code == 0, result.output
     assert "writing the mark" in result.stderr
-    (tool,) = document(result, "install")["tools"]
+    (tool,) = document(result, "tools")["tools"]
     assert tool["ready"] is True
 
 
@@ -536,6 +546,27 @@ def test_colour_is_left_out_when_asked(run: Nmc, monkeypatch: pytest.MonkeyPatch
     assert "\x1b[" in CliRunner().invoke(cli, arguments, color=True).stderr
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in CliRunner().invoke(cli, arguments, color=True).stderr
+
+
+def test_progress_is_shown_on_a_terminal_only(run: Nmc) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from nmc.cli import main; main()",
+        "simulate",
+        "net.nir",
+        "--input",
+        "in.npz",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(nmc.__file__).parents[1])}
+    reader, terminal = os.openpty()
+    with os.fdopen(terminal, "wb") as stderr:
+        shown = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, env=environment, check=True)
+    with os.fdopen(reader, "rb") as screen:
+        assert b"golden: 100 %" in screen.read1()
+    piped = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert piped.stderr == b""
+    assert piped.stdout == shown.stdout
 
 
 def test_every_code_of_the_command_line_is_in_the_catalogue() -> None:

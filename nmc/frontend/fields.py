@@ -1,4 +1,4 @@
-"""The fields of one node or layer of a file, checked: finite numbers, positive where they must be, of the right rank."""
+"""The fields of one node or layer of a file, checked: present, numbers, finite, of the right rank and range."""
 
 from __future__ import annotations
 

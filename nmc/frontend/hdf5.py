@@ -59,7 +59,7 @@ def root_names(path: Path) -> frozenset[str]:
     try:
         with h5py.File(path, "r") as file:
             return frozenset(str(name) for name in file)
-    except (OSError, RuntimeError):
+    except Exception:  # as HDF5 reports damage; `read_groups` says what it is
         return frozenset()
 
 
@@ -95,7 +95,9 @@ def _cannot_open(path: Path, fault: OSError) -> Diagnostic:
     if "truncated" in str(fault):
         return error("NMC002", f"the file is cut off after {size} bytes", loc, help="copy or export it again")
     if "signature not found" in str(fault):
-        return error("NMC001", "this is not an HDF5 file", loc, help="export the model as NIR")
+        return error(
+            "NMC001", "this is not an HDF5 file", loc, help="NIR and lava-dl files are HDF5: export again"
+        )
     return error(
         "NMC002", f"HDF5 cannot open the file: {_reason(fault)}", loc, help="copy or export it again"
     )
@@ -175,11 +177,12 @@ class _Reader:
             return np.zeros(0)
         if prod(shape) * dtype.itemsize > self.largest:
             raise ValueError(f"{'x'.join(map(str, shape))} values do not fit in the file")
-        if dtype.kind not in "biufOS":
+        text = h5py.check_string_dtype(dtype) is not None
+        if dtype.kind not in "biuf" and not text:
             raise ValueError(f"{dtype} is neither numbers nor text")
         array = np.empty(shape, dtype)
         dataset.read(h5s.ALL, h5s.ALL, array)
-        if dtype.kind in {"O", "S"}:
+        if text:
             texts = [_text(item) for item in array.ravel().tolist()]
             return texts[0] if len(texts) == 1 else np.array(texts, dtype=object).reshape(shape)
         return array.astype(dtype.newbyteorder("="), copy=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
 
-SUFFIXES = (".nir", ".net")
-"""What nmc reads: NIR and lava-dl's network exchange."""
+SUFFIXES = (".nir", ".net", ".onnx")
+"""What nmc reads: NIR, lava-dl's network exchange, ONNX."""
 
 
 def load(path: Path) -> Graph:
@@ -31,6 +31,10 @@ def load(path: Path) -> Graph:
         from nmc.frontend import nir
 
         return nir.read(path)
+    if suffix == ".onnx":
+        from nmc.frontend import onnx
+
+        return onnx.load(path)
     message = f"`{path.name}` is neither HDF5 nor has a suffix that nmc knows"
     known = ", ".join(f"`{each}`" for each in SUFFIXES)
     raise CompileError(error("NMC003", message, Loc(str(path)), help=f"known: {known}"))

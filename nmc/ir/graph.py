@@ -58,12 +58,28 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How the user's file has the array of an input, an output or a state, where that is not (steps, samples, ...).
+
+    `axes` are `time`, `samples`, both in C order as `time*samples`, or sizes. `variable` is the `node.variable` that
+    a state is, "" for the input or output called `name`; `initial` is the name under which the file takes the state.
+    `last` says that the file gives the value after the last step only.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    variable: str = ""
+    initial: str = ""
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A network. Nodes and edges keep the order they were given in; names are unique.
 
     `step` is the length of a step in seconds, None where time is in steps only. `latency` is the number of
     steps by which lowering has made every output later. `facts` are names of predicates that hold
-    (`passes/facts.py`).
+    (`passes/facts.py`). `layouts` say how the user's file has arrays that differ from the graph's.
     """
 
     nodes: tuple[Node, ...]
@@ -73,6 +89,7 @@ class Graph:
     placement: tuple[Slice, ...] = ()
     facts: frozenset[str] = frozenset()
     notes: tuple[Diagnostic, ...] = ()
+    layouts: tuple[Layout, ...] = ()
     _by_name: Mapping[str, Node] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +98,16 @@ class Graph:
     def __reduce__(self) -> tuple[object, ...]:
         return (
             Graph,
-            (self.nodes, self.edges, self.step, self.latency, self.placement, self.facts, self.notes),
+            (
+                self.nodes,
+                self.edges,
+                self.step,
+                self.latency,
+                self.placement,
+                self.facts,
+                self.notes,
+                self.layouts,
+            ),
         )
 
     def __getitem__(self, name: str) -> Node:
@@ -174,6 +200,7 @@ def replace_graph(
     placement: tuple[Slice, ...] | None = None,
     facts: frozenset[str] | None = None,
     notes: tuple[Diagnostic, ...] | None = None,
+    layouts: tuple[Layout, ...] | None = None,
 ) -> Graph:
     """The same graph with some fields replaced; `dataclasses.replace`, but its arguments are typed."""
     return Graph(
@@ -184,12 +211,14 @@ def replace_graph(
         graph.placement if placement is None else placement,
         graph.facts if facts is None else facts,
         graph.notes if notes is None else notes,
+        graph.layouts if layouts is None else layouts,
     )
 
 
 def _typing_order(graph: Graph) -> list[str]:
-    """Names such that a node comes after what its type depends on; a neuron's depends on no other."""
-    cut = {node.name for node in graph.nodes if isinstance(node.op, Neuron | Ode | Threshold | Elementwise | MatMul | Input)}
+    """Names such that a node comes after what its type depends on; that of `typed` depends on no other."""
+    typed = Input | Neuron | Ode | Threshold | Elementwise | MatMul
+    cut = {node.name for node in graph.nodes if isinstance(node.op, typed)}
     digraph: nx.DiGraph[str] = nx.DiGraph()
     digraph.add_nodes_from(node.name for node in graph.nodes)
     digraph.add_edges_from((edge.src, edge.dst) for edge in graph.edges if edge.dst not in cut)

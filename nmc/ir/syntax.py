@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -253,7 +254,7 @@ class Line:
 
 def read_fields(line: Line, form: type, *, until: Callable[[Line], bool]) -> dict[str, Any]:
     """Fields of a dataclass by name; Any: each has the type that the dataclass gives it."""
-    hints = get_type_hints(form)
+    hints = _types(form)
     values: dict[str, Any] = {}
     while not until(line):
         if line.sees("[") and "shape" not in values:
@@ -269,6 +270,12 @@ def read_fields(line: Line, form: type, *, until: Callable[[Line], bool]) -> dic
             line.expect("=")
         values[name] = read_value(line, hints[name])
     return values
+
+
+@cache
+def _types(form: type) -> dict[str, Any]:
+    """The types of a dataclass's fields; looking them up takes longer than reading a line."""
+    return get_type_hints(form)
 
 
 def build(form: type, values: Mapping[str, Any], *, column: int) -> Any:

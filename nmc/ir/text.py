@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from nmc.diagnostics import NOWHERE, CompileError, Diagnostic, Loc, error, nearest
-from nmc.ir.graph import Edge, Graph, Node, Slice
+from nmc.ir.graph import Edge, Graph, Layout, Node, Slice
 from nmc.ir.neuron import Arithmetic
 from nmc.ir.ops import Family, Neuron, Op, parameters
 from nmc.ir.syntax import (
@@ -83,7 +83,7 @@ def show(graph: Graph) -> str:
         FIRST_LINE,
         f"step {show_value(graph.step, names, node='', path='')}",
         f"latency {graph.latency}",
-        " ".join(["facts", *sorted(graph.facts)]),
+        " ".join(["facts", *map(show_string, sorted(graph.facts))]),
     ]
     for arithmetic, name in arithmetics.items():
         lines += ["", f"arithmetic {name}", *(f"  {part}" for part in show_fields(arithmetic, names))]
@@ -93,6 +93,7 @@ def show(graph: Graph) -> str:
         "placement": [
             f"{show_string(part.node)}[{part.start}:{part.stop}] core={part.core}" for part in graph.placement
         ],
+        "layouts": [" ".join(show_fields(layout, names)) for layout in graph.layouts],
         "notes": [" ".join(show_fields(note, names)) for note in graph.notes],
     }
     for title, entries in sections.items():
@@ -167,6 +168,7 @@ class _Reader:
         self.edges: list[Edge] = []
         self.placement: list[Slice] = []
         self.notes: list[Diagnostic] = []
+        self.layouts: list[Layout] = []
 
     def graph(self) -> Graph:
         """What has been read. Raises CompileError if there are findings."""
@@ -183,6 +185,7 @@ class _Reader:
             tuple(self.placement),
             frozenset(self.facts),
             tuple(self.notes),
+            tuple(self.layouts),
         )
 
     def read_block(self, title: _Source, entries: list[_Source]) -> None:
@@ -191,6 +194,7 @@ class _Reader:
             "nodes": self._node,
             "edges": self._edge,
             "placement": self._slice,
+            "layouts": self._layout,
             "notes": self._note,
         }
         if not self.seen:
@@ -234,7 +238,7 @@ class _Reader:
     def _header(self, line: Line) -> None:
         keyword = line.word("a section")
         if keyword not in _HEADER:
-            known = (*_HEADER, "arithmetic", "nodes", "edges", "placement", "notes")
+            known = (*_HEADER, "arithmetic", "nodes", "edges", "placement", "layouts", "notes")
             raise line.fault(f"no section `{keyword}`", help=nearest(keyword, known), back=1)
         if keyword in self.seen:
             raise line.fault(f"`{keyword}` is there twice", back=1)
@@ -290,6 +294,10 @@ class _Reader:
         dst = line.string("a node's name")
         values = read_fields(line, Edge, until=Line.at_end)
         self.edges.append(build(Edge, {"port": "", **values, "src": src, "dst": dst}, column=column))
+
+    def _layout(self, line: Line) -> None:
+        column = line.column
+        self.layouts.append(build(Layout, read_fields(line, Layout, until=Line.at_end), column=column))
 
     def _slice(self, line: Line) -> None:
         column = line.column

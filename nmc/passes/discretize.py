@@ -226,7 +226,7 @@ class _Reading:
                 return self.dt / (tau.values * decay)
 
     def _steps(self, node: Node, seconds: Reals, findings: list[Diagnostic]) -> Tensor:
-        """Whole steps, rounded to nearest (7e-4 / 1e-4 is 6.99...); a note where that changes the delay."""
+        """Whole steps, rounded to nearest (3e-4 / 1e-4 is 2.9999999999999996); a note where that changes them."""
         exact = seconds / self.dt
         steps = np.round(exact)
         worst = float(np.abs(steps - exact).max())

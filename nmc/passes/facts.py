@@ -7,6 +7,7 @@ from enum import Enum
 from itertools import pairwise
 from math import prod
 
+from nmc.diagnostics import Severity
 from nmc.ir.graph import Graph, Node
 from nmc.ir.ops import (
     COUNTS,
@@ -23,6 +24,7 @@ from nmc.ir.ops import (
     Sparse,
     parameters,
 )
+from nmc.ir.verify import verify
 
 
 class Fact(Enum):
@@ -43,7 +45,10 @@ class Fact(Enum):
 
 
 def check(graph: Graph, *, after: str) -> None:
-    """Raise AssertionError, naming the pass `after`, if a fact of the graph does not hold: a fault of nmc."""
+    """Raise AssertionError, naming the pass `after`, if a law or a fact of the graph is broken: a fault of nmc."""
+    for finding in verify(graph):
+        if finding.severity is Severity.ERROR:
+            raise AssertionError(f"after pass `{after}` the graph breaks a law:\n{finding}")
     for name in sorted(graph.facts):
         for violation in violations(graph, Fact(name)):
             raise AssertionError(f"after pass `{after}` the graph is not {name}: {violation}")

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from numba import njit
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
 
 from nmc.ir import fixed, neuron
 from nmc.sim import events
@@ -58,3 +60,20 @@ def compiled_with_rules(make: Callable[[int], Kernel]) -> Kernel:
     calls: without the digest, code compiled from older rules would be taken.
     """
     return compiled(make(RULES_DIGEST))
+
+
+@intrinsic
+def prefetch(_context: Any, array: Any, place: Any) -> Any:
+    """`prefetch(array, place)` begins to load the cache line of an element of a contiguous array, to read it soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        contents = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.bitcast(builder.gep(contents.data, [arguments[1]]), cgutils.voidptr_t)
+        word = cgutils.int32_t
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        # Of llvm.prefetch: 0, to read; 3, into all caches; 1, data.
+        function = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
+        builder.call(function, [address, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, place), generate

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Input, Neuron, Threshold, input_shape, output_shape
+from nmc.ir.ops import Elementwise, Input, Neuron, Threshold, input_shape, output_shape
 from nmc.sim import kernels, layout
 from nmc.sim.arrays import checked_inputs
 from nmc.sim.plan import EVENTS, Plan, make_plan
@@ -197,8 +197,10 @@ def _recording(graph: Graph, name: str) -> tuple[str, str]:
         "in": not isinstance(op, Input),
         "out": True,
     }
+    if isinstance(op, Elementwise):
+        has |= dict.fromkeys(op.program.states, True)
     if not has.get(variable, False):
-        names = ", ".join(f"`{variable}`" for variable in VARIABLES if has[variable])
+        names = ", ".join(f"`{each}`" for each, there in has.items() if there)
         raise CompileError(
             error(
                 "NMC505", f"`{node}` has no `{variable}` to record", graph[node].loc, help=f"it has {names}"
@@ -219,7 +221,7 @@ def prepare(graph: Graph, *, record: Sequence[str] = (), dtype: npt.DTypeLike = 
         name = f"{node}.{variable}"
         if name in kept:
             continue
-        if variable in ("v", "i"):
+        if variable not in ("spikes", "in", "out"):
             spec = next(
                 a
                 for c in plan.components

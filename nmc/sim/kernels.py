@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nmc.ir.fixed import fit, shift_right
-from nmc.sim.compiled import compiled, compiled_with_rules
-from nmc.sim.events import compact
+from nmc.sim.compiled import Kernel, compiled, compiled_with_rules, prefetch
+from nmc.sim.events import BLOCK, compact, padded
 
 Array = npt.NDArray[Any]
 """Any: a kernel is compiled once for each dtype that it meets."""
@@ -43,7 +43,7 @@ def nonzeros(row: Array, ids: Array) -> int:
 
 
 @compiled_with_rules
-def take_spikes(digest: int) -> Any:
+def take_spikes(digest: int) -> Kernel:
     def take_spikes(
         x: Array, place: Array, count: Array, index: Array, first: int, samples: int, t0: int, t1: int
     ) -> None:
@@ -51,12 +51,15 @@ def take_spikes(digest: int) -> Any:
         _ = digest
         size = x.shape[2]
         slots = count.shape[1]
-        mark = np.zeros((size + 7) // 8 * 8, np.uint8)
+        mark = np.zeros(padded(size), np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
-                ids = index[b, t % slots]
-                mark[:size] = x[t, first + b]
-                found = compact(mark, ids)
+                ids, row = index[b, t % slots], x[t, first + b]
+                if size % BLOCK == 0:
+                    found = compact(row, ids)
+                else:
+                    mark[:size] = row
+                    found = compact(mark, ids)
                 if place.shape[0] > 0:
                     for k in range(found):
                         ids[k] = place[ids[k]]
@@ -140,7 +143,7 @@ def add_reals(source: Array, delay: int, values: Array, first: int, samples: int
 
 
 @compiled_with_rules
-def add_integers(digest: int) -> Any:
+def add_integers(digest: int) -> Kernel:
     def add_integers(
         source: Array, delay: int, left: int, right: int, rounding: int, values: Array,
         first: int, samples: int, t0: int, t1: int,
@@ -158,7 +161,7 @@ def add_integers(digest: int) -> Any:
 
 
 @compiled_with_rules
-def finish(digest: int) -> Any:
+def finish(digest: int) -> Kernel:
     def finish(
         source: Array, delay: int, left: int, right: int, rounding: int, bits: int, overflow: int, values: Array,
         first: int, samples: int, t0: int, t1: int,
@@ -205,6 +208,15 @@ def divide(
 
 
 @compiled
+def begin_with(row: Array, bias: Array) -> None:
+    """A row before anything is added: the bias, or zeros where it is empty."""
+    if bias.shape[0] == 0:
+        row[:] = 0
+    else:
+        row[:] = bias
+
+
+@compiled
 def add_rows(row: Array, weight: Array, ids: Array, start: int, stop: int) -> None:
     """Adds the weights (pre + 1, post) of the presynaptic neurons ids[start:stop], eight in one pass."""
     zero = weight.shape[0] - 1
@@ -234,7 +246,7 @@ def rows_by_parts(
             s = (t - delay) % slots
             ids, found = index[b, s], count[b, s]
             row = values[b, t % out_slots]
-            row[:] = bias
+            begin_with(row, bias)
             for start in range(0, found, limit):
                 part[:] = 0
                 add_rows(part, weight, ids, start, min(start + limit, found))
@@ -253,7 +265,7 @@ def rows(
         for t in range(t0, t1):
             s = (t - delay) % slots
             row = values[b, t % out_slots]
-            row[:] = bias
+            begin_with(row, bias)
             add_rows(row, weight, index[b, s], 0, count[b, s])
 
 
@@ -268,7 +280,7 @@ def rows_of_values(
     for b in range(samples):
         for t in range(t0, t1):
             x, row = source[b, (t - delay) % slots], values[b, t % out_slots]
-            row[:] = bias
+            begin_with(row, bias)
             for k in range(nonzeros(x, ids)):
                 a, value = weight[ids[k]], x[ids[k]]
                 for j in range(row.shape[0]):
@@ -276,6 +288,9 @@ def rows_of_values(
 
 
 # ---- single synapses with delays --------------------------------------------------------------------------
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 @compiled
@@ -287,22 +302,28 @@ def synapses_packed(
 
     Delays go up to `reach`: step t adds to the rows of t .. t + reach, of which the last is cleared first.
     """
-    slots, (out_slots, size) = count.shape[1], values.shape[1:]
-    post_mask, delay_mask, weight_at = (1 << post_bits) - 1, (1 << delay_bits) - 1, post_bits + delay_bits
-    base = np.empty(1 << delay_bits, np.int64)
+    slots, out_slots, size = count.shape[1], values.shape[1], values.shape[2]
+    # Places are unsigned: of a signed one numba asks whether it counts from the end.
+    post_mask, delay_mask = np.uint64((1 << post_bits) - 1), np.uint64((1 << delay_bits) - 1)
+    delay_at, weight_at = np.uint64(post_bits), np.uint64(post_bits + delay_bits)
+    begin = np.empty(1 << delay_bits, np.uint64)
     for b in range(samples):
         flat = values[b].reshape(-1)
         for t in range(t0, t1):
             for d in range(reach + 1):
-                base[d] = (t + d) % out_slots * size
-            flat[base[reach] : base[reach] + size] = 0
+                begin[d] = (t + d) % out_slots * size
+            values[b, (t + reach) % out_slots, :] = 0
             s = (t - delay) % slots
-            for k in range(count[b, s]):
-                pre = index[b, s, k]
-                for e in range(start[pre], start[pre + 1]):
-                    w = np.int64(word[e])
-                    at = base[(w >> post_bits) & delay_mask] + (w & post_mask)
-                    flat[at] += (w >> weight_at) + lowest
+            ids, found = index[b, s], count[b, s]
+            for k in range(found):
+                if k + 2 < found:
+                    # Rows lie anywhere in memory; two rows ahead, they arrive in time.
+                    for e in range(start[ids[k + 2]], start[ids[k + 2] + 1], LINE // word.itemsize):
+                        prefetch(word, e)
+                for packed in word[start[ids[k]] : start[ids[k] + 1]]:
+                    w = np.uint64(packed)
+                    at = begin[(w >> delay_at) & delay_mask] + (w & post_mask)
+                    flat[at] += np.int64(w >> weight_at) + lowest
 
 
 @compiled
@@ -311,19 +332,19 @@ def synapses(
     values: Array, first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
     """Synapses as `synapses_packed`, with post, delay (`later`) and weight in arrays of their own."""
-    slots, (out_slots, size) = count.shape[1], values.shape[1:]
-    base = np.empty(reach + 1, np.int64)
+    slots, out_slots, size = count.shape[1], values.shape[1], values.shape[2]
+    begin = np.empty(reach + 1, np.uint64)
     for b in range(samples):
         flat = values[b].reshape(-1)
         for t in range(t0, t1):
             for d in range(reach + 1):
-                base[d] = (t + d) % out_slots * size
-            flat[base[reach] : base[reach] + size] = 0
+                begin[d] = (t + d) % out_slots * size
+            values[b, (t + reach) % out_slots, :] = 0
             s = (t - delay) % slots
             for k in range(count[b, s]):
                 pre = index[b, s, k]
                 for e in range(start[pre], start[pre + 1]):
-                    flat[base[later[e]] + post[e]] += weight[e]
+                    flat[begin[later[e]] + np.uint64(post[e])] += weight[e]
 
 
 @compiled
@@ -332,19 +353,19 @@ def synapses_of_values(
     values: Array, first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
     """Synapses of graded or real signals, each times its value; zeros are skipped."""
-    slots, (out_slots, size) = source.shape[1], values.shape[1:]
-    base = np.empty(reach + 1, np.int64)
+    slots, out_slots, size = source.shape[1], values.shape[1], values.shape[2]
+    begin = np.empty(reach + 1, np.uint64)
     for b in range(samples):
         flat = values[b].reshape(-1)
         for t in range(t0, t1):
             for d in range(reach + 1):
-                base[d] = (t + d) % out_slots * size
-            flat[base[reach] : base[reach] + size] = 0
+                begin[d] = (t + d) % out_slots * size
+            values[b, (t + reach) % out_slots, :] = 0
             x = source[b, (t - delay) % slots]
             for pre in range(x.shape[0]):
                 if x[pre] != 0:
                     for e in range(start[pre], start[pre + 1]):
-                        flat[base[later[e]] + post[e]] += weight[e] * x[pre]
+                        flat[begin[later[e]] + np.uint64(post[e])] += weight[e] * x[pre]
 
 
 # ---- windows: convolutions and pools, channel last --------------------------------------------------------
@@ -352,61 +373,53 @@ def synapses_of_values(
 
 @compiled
 def conv(
-    count: Array, index: Array, delay: int, start: Array, target: Array, tap: Array, group: Array,
+    count: Array, index: Array, delay: int, start: Array, target: Array, tap: Array, length: Array, group: Array,
     weight: Array, bias: Array, values: Array, first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
-    """Spikes through a convolution; weight (in channel, tap, out channel of the group), all channel last.
+    """Spikes through a convolution; weight (in channel, taps as runs need them, flattened).
 
-    Entries start[p] .. start[p + 1] of `target` and `tap` say to which outputs a place p in space goes, and by
-    which tap of the kernel; `group` is where an input channel's outputs begin.
+    Runs start[p] .. start[p + 1] say what a place p in space gives: `length` weights from `tap` on are added to
+    the outputs from `target` on; `group` is how far into a place's channels an input channel's outputs begin.
     """
     slots, out_slots = count.shape[1], values.shape[1]
-    channels, width = weight.shape[0], weight.shape[2]
+    channels = weight.shape[0]
     for b in range(samples):
         for t in range(t0, t1):
             s = (t - delay) % slots
             row = values[b, t % out_slots]
-            row[:] = bias
+            begin_with(row, bias)
             for k in range(count[b, s]):
                 p = index[b, s, k] // channels
                 c = index[b, s, k] - p * channels
                 for e in range(start[p], start[p + 1]):
-                    add_tap(row, target[e] + group[c], weight[c, tap[e]], width)
-
-
-@compiled
-def add_tap(row: Array, at: int, tap: Array, width: int) -> None:
-    """Adds the weights of one tap, sixteen at once as long as there are as many."""
-    q = 0
-    while q + 16 <= width:
-        for j in range(16):
-            row[at + q + j] += tap[q + j]
-        q += 16
-    while q < width:
-        row[at + q] += tap[q]
-        q += 1
+                    at = target[e] + group[c]
+                    part, weights = row[at : at + length[e]], weight[c, tap[e] : tap[e] + length[e]]
+                    for q in range(part.shape[0]):
+                        part[q] += weights[q]
 
 
 @compiled
 def conv_of_values(
-    source: Array, delay: int, start: Array, target: Array, tap: Array, group: Array,
+    source: Array, delay: int, start: Array, target: Array, tap: Array, length: Array, group: Array,
     weight: Array, bias: Array, values: Array, first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
     """Graded or real signals through a convolution; zeros are skipped."""
     slots, out_slots = source.shape[1], values.shape[1]
-    channels, width = weight.shape[0], weight.shape[2]
+    channels = weight.shape[0]
+    ids = np.empty(source.shape[2], np.int32)
     for b in range(samples):
         for t in range(t0, t1):
             x, row = source[b, (t - delay) % slots], values[b, t % out_slots]
-            row[:] = bias
-            for i in range(x.shape[0]):
-                if x[i] != 0:
-                    p = i // channels
-                    c = i - p * channels
-                    for e in range(start[p], start[p + 1]):
-                        at, weights = target[e] + group[c], weight[c, tap[e]]
-                        for q in range(width):
-                            row[at + q] += weights[q] * x[i]
+            begin_with(row, bias)
+            for k in range(nonzeros(x, ids)):
+                p = ids[k] // channels
+                c = ids[k] - p * channels
+                value = x[ids[k]]
+                for e in range(start[p], start[p + 1]):
+                    at = target[e] + group[c]
+                    part, weights = row[at : at + length[e]], weight[c, tap[e] : tap[e] + length[e]]
+                    for q in range(part.shape[0]):
+                        part[q] += weights[q] * value
 
 
 @compiled
@@ -446,7 +459,7 @@ def pool_values(
 
 
 @compiled_with_rules
-def pool_any(digest: int) -> Any:
+def pool_any(digest: int) -> Kernel:
     def pool_any(
         count: Array, index: Array, delay: int, channels: int, start: Array, target: Array,
         out_count: Array, out_index: Array, size: int, first: int, samples: int, t0: int, t1: int,
@@ -454,7 +467,7 @@ def pool_any(digest: int) -> Any:
         """The maximum of spikes over windows: a spike where a window has one."""
         _ = digest
         slots, out_slots = count.shape[1], out_count.shape[1]
-        mark = np.zeros((size + 7) // 8 * 8, np.uint8)
+        mark = np.zeros(padded(size), np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
                 s = (t - delay) % slots

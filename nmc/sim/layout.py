@@ -53,7 +53,10 @@ def flattened(op: Flatten) -> Array | None:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Which place of the input meets which place of the output through which tap; all triples, and the sizes."""
+    """Which place of the input meets which place of the output through which tap; all triples, and the sizes.
+
+    Triples are ordered by origin and then by target.
+    """
 
     origin: Array
     target: Array
@@ -61,17 +64,52 @@ class Windows:
     inputs: int
     outputs: int
 
-    def by_input(self, channels: int) -> tuple[Array, Array, Array]:
-        """`start`, and behind it targets, as the first of so many channels, and taps, of each input place."""
-        order = np.lexsort((self.target, self.origin))
-        start = np.searchsorted(self.origin[order], np.arange(self.inputs + 1))
-        return start, self.target[order] * channels, self.tap[order]
+    def by_input(self, channels: int) -> tuple[Array, Array]:
+        """`start`, and behind it targets, as the first of so many channels, of each input place."""
+        start = np.searchsorted(self.origin, np.arange(self.inputs + 1))
+        return start, self.target * channels
 
     def by_output(self, channels: int) -> tuple[Array, Array]:
         """`start`, and behind it origins, as the first of so many channels, of each output place."""
         order = np.lexsort((self.origin, self.target))
         start = np.searchsorted(self.target[order], np.arange(self.outputs + 1))
         return start, self.origin[order] * channels
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The triples of a convolution in pieces that are contiguous in the output and in the weights.
+
+    Input place p has the runs start[p] .. start[p + 1]: `length` weights from `tap` on go to the outputs from
+    `target` on. `taps` lists the taps in the order in which weights are laid out for this, with repetitions.
+    """
+
+    start: Array
+    target: Array
+    tap: Array
+    length: Array
+    taps: Array
+
+
+def runs(windows: Windows, *, channels: int, width: int) -> Runs:
+    """Runs over outputs of so many channels, of which each input channel gives `width`, those of its group."""
+    origin, target, tap = windows.origin, windows.target, windows.tap
+    joined = (np.diff(origin) == 0) & (np.diff(target) == 1) & (width == channels)
+    first = np.flatnonzero(np.concatenate(([True], ~joined))[: origin.size])
+    places = np.diff(np.concatenate((first, [origin.size])))
+    longest = int(places.max(initial=0))
+    at = first[:, None] + np.minimum(np.arange(longest), places[:, None] - 1)
+    sequence = np.where(np.arange(longest) < places[:, None], tap[at], -1)
+    distinct, which = np.unique(sequence, axis=0, return_inverse=True)
+    sizes = (distinct >= 0).sum(axis=1)
+    begin = np.cumsum(sizes) - sizes
+    return Runs(
+        np.searchsorted(origin[first], np.arange(windows.inputs + 1)),
+        target[first] * channels,
+        begin[which.reshape(-1)] * width,
+        places * width,
+        distinct[distinct >= 0],
+    )
 
 
 def windows(
@@ -88,7 +126,8 @@ def windows(
     inside = np.all((at >= 0) & (at < np.reshape(space, column)), axis=0)
     target, tap = np.nonzero(inside)
     origin = np.asarray(np.ravel_multi_index(tuple(at[:, target, tap]), space))
-    return Windows(origin, target, tap, int(np.prod(space)), int(np.prod(out_space)))
+    order = np.lexsort((target, origin))
+    return Windows(origin[order], target[order], tap[order], int(np.prod(space)), int(np.prod(out_space)))
 
 
 def group_starts(op: Conv) -> Array:

@@ -16,8 +16,8 @@ import numpy as np
 
 from nmc.ir.fixed import shift_right
 from nmc.ir.neuron import current_integer, current_real, exceeds, step_integer, step_real
-from nmc.sim.compiled import RULES_DIGEST, compiled, compiled_with_rules
-from nmc.sim.events import compact
+from nmc.sim.compiled import RULES_DIGEST, Kernel, compiled, compiled_with_rules
+from nmc.sim.events import compact, padded
 from nmc.sim.kernels import Array
 
 
@@ -40,6 +40,7 @@ class Rule:
 
     emits: int
     synapse: bool
+    biased: bool
     refractory: bool
     each: bool
     current_used: int
@@ -59,25 +60,26 @@ class Rule:
 
 
 INTEGER_PARAMETERS = ("decay", "synapse_decay", "threshold", "value", "minimum", "period")
-"""Rows of `p` of an integer kernel, in this order; each row is one number or one a neuron."""
+"""Rows of `p` of an integer kernel, in this order; each row is one number, or one a neuron."""
 
 REAL_PARAMETERS = ("decay", "gain", "synapse_decay", "synapse_gain", "threshold", "value", "minimum")
 """Rows of `p` of a real kernel, in this order."""
 
 
 @cache
-def integer_kernel(rule: Rule) -> Any:
+def integer_kernel(rule: Rule) -> Kernel:
     """The update of a population in integers.
 
-    Arguments: input row and its delay, the alignment 2**(left - right) of inputs, states v, i and wait
-    (samples, size), bias, parameters `p`, widths, the rings of spikes or values to write, recordings of v and i
-    (steps, samples, size), and the spikes so far.
+    Arguments: the input's rows and delay, its alignment 2**(left - right), states v, i and wait (samples, size),
+    bias, parameters `p`, widths, the rings of spikes or values to write, recordings of v and i (steps, samples,
+    size) or nothing, and the number of spikes so far.
     """
     DIGEST = RULES_DIGEST
-    EMITS, SYNAPSE, REFRACTORY, EACH = rule.emits, rule.synapse, rule.refractory, rule.each
-    OLD_CURRENT, COMPARISON, SPIKE_FROM = rule.current_used, rule.comparison, rule.spike_from
-    RESET, WHEN, CLAMPED, LEAK_AFTER = rule.reset, rule.when, rule.clamped, rule.leak_after
-    DECAY_BITS, FORM, ROUNDING = rule.decay_bits, rule.decay_form, rule.rounding
+    EMITS, SYNAPSE, BIASED = rule.emits, rule.synapse, rule.biased
+    REFRACTORY, EACH, OLD_CURRENT = rule.refractory, rule.each, rule.current_used == 1
+    COMPARISON, SPIKE_FROM, RESET, WHEN = rule.comparison, rule.spike_from, rule.reset, rule.when
+    CLAMPED, LEAK_AFTER, ROUNDING = rule.clamped, rule.leak_after, rule.rounding
+    DECAY_BITS, FORM = rule.decay_bits, rule.decay_form
     MANTISSA, I_MANTISSA = rule.mantissa, rule.synapse_mantissa
     V_OVERFLOW, I_OVERFLOW = rule.v_overflow, rule.i_overflow
 
@@ -88,14 +90,16 @@ def integer_kernel(rule: Rule) -> Any:
     ) -> None:  # fmt: skip
         _ = DIGEST
         size, slots = v.shape[1], source.shape[1]
-        mark = np.zeros((size + 7) // 8 * 8, np.uint8)
-        decay0, i_decay0, threshold0, value0, minimum0, period0 = p[0,0], p[1,0], p[2,0], p[3,0], p[4,0], p[5,0]
-        decays, i_decays, thresholds, valuess, minimums, periods = p[0], p[1], p[2], p[3], p[4], p[5]
+        mark = np.zeros(padded(size), np.uint8)
+        decays, i_decays, thresholds, resets, minima, periods = p[0], p[1], p[2], p[3], p[4], p[5]
+        # Read here, they are constants of the loop over neurons; of an array the compiler cannot know that.
+        decay0, i_decay0, threshold0, reset0, minimum0, period0 = (
+            p[0, 0], p[1, 0], p[2, 0], p[3, 0], p[4, 0], p[5, 0]
+        )  # fmt: skip
         for b in range(samples):
             vs, cs, ws = v[b], i[b], wait[b]
             for t in range(t0, t1):
-                x = source[b, (t - delay) % slots]
-                out = values[b, t % values.shape[1]]
+                x, out = source[b, (t - delay) % slots], values[b, t % values.shape[1]]
                 for j in range(size):
                     drive = shift_right(x[j] << left, right, ROUNDING)
                     if SYNAPSE:
@@ -105,13 +109,16 @@ def integer_kernel(rule: Rule) -> Any:
                             old, drive, decay, DECAY_BITS, FORM, ROUNDING, i_bits, I_OVERFLOW
                         )
                         cs[j] = new
-                        drive = old if OLD_CURRENT == 1 else new
-                    decay = MANTISSA if MANTISSA >= 0 else decays[j] if EACH else decay0
+                        drive = old if OLD_CURRENT else new
+                    if BIASED:
+                        drive += bias[j]
                     state, rest, spikes = step_integer(
-                        vs[j], ws[j] if REFRACTORY else 0, drive + bias[j], decay,
-                        thresholds[j] if EACH else threshold0, valuess[j] if EACH else value0,
-                        minimums[j] if EACH else minimum0, periods[j] if EACH else period0, DECAY_BITS, FORM, ROUNDING, v_bits, V_OVERFLOW,
-                        LEAK_AFTER, COMPARISON, SPIKE_FROM, RESET, WHEN, CLAMPED,
+                        vs[j], ws[j] if REFRACTORY else 0, drive,
+                        MANTISSA if MANTISSA >= 0 else decays[j] if EACH else decay0,
+                        thresholds[j] if EACH else threshold0, resets[j] if EACH else reset0,
+                        minima[j] if EACH else minimum0, periods[j] if EACH else period0,
+                        DECAY_BITS, FORM, ROUNDING, v_bits, V_OVERFLOW, LEAK_AFTER,
+                        COMPARISON, SPIKE_FROM, RESET, WHEN, CLAMPED,
                     )  # fmt: skip
                     vs[j] = state
                     if REFRACTORY:
@@ -127,8 +134,7 @@ def integer_kernel(rule: Rule) -> Any:
                     count[b, s] = compact(mark, index[b, s])
                     total[0] += count[b, s]
                 elif EMITS == 1:
-                    for j in range(size):
-                        total[0] += out[j]
+                    total[0] += out.sum()
                 if keep_v.shape[0] > 0:
                     keep_v[t, first + b, :] = vs
                 if SYNAPSE and keep_i.shape[0] > 0:
@@ -138,12 +144,13 @@ def integer_kernel(rule: Rule) -> Any:
 
 
 @cache
-def real_kernel(rule: Rule) -> Any:
+def real_kernel(rule: Rule) -> Kernel:
     """The update of a population in reals, in the precision of its arrays; arguments as `integer_kernel`."""
     DIGEST = RULES_DIGEST
-    EMITS, SYNAPSE, REFRACTORY, EACH = rule.emits, rule.synapse, rule.refractory, rule.each
-    OLD_CURRENT, COMPARISON, SPIKE_FROM = rule.current_used, rule.comparison, rule.spike_from
-    RESET, WHEN, CLAMPED = rule.reset, rule.when, rule.clamped
+    EMITS, SYNAPSE, BIASED = rule.emits, rule.synapse, rule.biased
+    REFRACTORY, EACH, OLD_CURRENT = rule.refractory, rule.each, rule.current_used == 1
+    COMPARISON, SPIKE_FROM, RESET, WHEN = rule.comparison, rule.spike_from, rule.reset, rule.when
+    CLAMPED = rule.clamped
 
     def update(
         source: Array, delay: int, v: Array, i: Array, wait: Array, bias: Array, p: Array, period: Array,
@@ -151,26 +158,34 @@ def real_kernel(rule: Rule) -> Any:
         first: int, samples: int, t0: int, t1: int,
     ) -> None:  # fmt: skip
         _ = DIGEST
-        number = v.dtype.type
+        number: Any = v.dtype.type
+        zero = number(0)
         size, slots = v.shape[1], source.shape[1]
-        mark = np.zeros((size + 7) // 8 * 8, np.uint8)
+        mark = np.zeros(padded(size), np.uint8)
+        decays, gains, i_decays, i_gains = p[0], p[1], p[2], p[3]
+        thresholds, resets, minima = p[4], p[5], p[6]
+        decay0, gain0, i_decay0, i_gain0 = p[0, 0], p[1, 0], p[2, 0], p[3, 0]
+        threshold0, reset0, minimum0, period0 = p[4, 0], p[5, 0], p[6, 0], period[0]
         for b in range(samples):
             vs, cs, ws = v[b], i[b], wait[b]
             for t in range(t0, t1):
-                x = source[b, (t - delay) % slots]
-                out = values[b, t % values.shape[1]]
+                x, out = source[b, (t - delay) % slots], values[b, t % values.shape[1]]
                 for j in range(size):
-                    k = j if EACH else 0
                     drive = x[j]
                     if SYNAPSE:
                         old = cs[j]
-                        new = current_real(old, drive, p[2, k], p[3, k])
+                        new = current_real(
+                            old, drive, i_decays[j] if EACH else i_decay0, i_gains[j] if EACH else i_gain0
+                        )
                         cs[j] = new
-                        drive = old if OLD_CURRENT == 1 else new
+                        drive = old if OLD_CURRENT else new
                     state, rest, spikes = step_real(
-                        vs[j], ws[j] if REFRACTORY else 0, drive, p[0, k], p[1, k], bias[j],
-                        p[4, k], p[5, k], p[6, k], period[k] if REFRACTORY else 0, COMPARISON, SPIKE_FROM,
-                        RESET, WHEN, CLAMPED, number,
+                        vs[j], ws[j] if REFRACTORY else 0, drive,
+                        decays[j] if EACH else decay0, gains[j] if EACH else gain0,
+                        bias[j] if BIASED else zero,
+                        thresholds[j] if EACH else threshold0, resets[j] if EACH else reset0,
+                        minima[j] if EACH else minimum0, period[j] if EACH else period0,
+                        COMPARISON, SPIKE_FROM, RESET, WHEN, CLAMPED, number,
                     )  # fmt: skip
                     vs[j] = state
                     if REFRACTORY:
@@ -187,7 +202,7 @@ def real_kernel(rule: Rule) -> Any:
                     total[0] += count[b, s]
                 elif EMITS == 1:
                     for j in range(size):
-                        total[0] += out[j]
+                        total[0] += int(out[j])
                 if keep_v.shape[0] > 0:
                     keep_v[t, first + b, :] = vs
                 if SYNAPSE and keep_i.shape[0] > 0:
@@ -197,7 +212,7 @@ def real_kernel(rule: Rule) -> Any:
 
 
 @compiled_with_rules
-def threshold(digest: int) -> Any:
+def threshold(digest: int) -> Kernel:
     """Spikes where rows exceed `limit`, one a neuron."""
 
     def threshold(
@@ -206,7 +221,7 @@ def threshold(digest: int) -> Any:
     ) -> None:  # fmt: skip
         _ = digest
         size, slots = source.shape[2], source.shape[1]
-        mark = np.zeros((size + 7) // 8 * 8, np.uint8)
+        mark = np.zeros(padded(size), np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
                 x = source[b, (t - delay) % slots]

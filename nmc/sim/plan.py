@@ -15,27 +15,31 @@ from nmc.ir.ops import (
     Conv,
     Delay,
     DelayLine,
+    Elementwise,
     Flatten,
     Input,
     Linear,
     LinearOp,
+    MatMul,
     Neuron,
     Ode,
     Output,
     Pool,
     Pooling,
+    Reshape,
     Scale,
     Shape,
     Signal,
     SignalKind,
     Sparse,
     Threshold,
+    Transpose,
     input_shape,
     output_shape,
 )
 from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.ir.types import SPIKE_NUMBER, join
-from nmc.sim import kernels, layout, neurons, synapses
+from nmc.sim import kernels, layout, neurons, programs, synapses
 from nmc.sim.streams import Array, Kept, Source, Stage, State, Stream, Total, Unused, View, block_of
 
 EVENTS = None
@@ -134,6 +138,8 @@ class _Planner:
                 later = 0
             case Flatten() if layout.flattened(node.op) is None:
                 later = 0
+            case Reshape() | Transpose() if programs.moved(node.op) is None:
+                later = 0
             case Delay(_, steps) if steps.size and int(steps.data.min()) == int(steps.data.max()):
                 later = int(steps.data.flat[0])
             case _:
@@ -169,7 +175,7 @@ class _Planner:
             self.prepared[node.name] = prepared
             if prepared.finish is None:
                 dtype = prepared.dtype
-        elif isinstance(node.op, Neuron | Scale):
+        elif isinstance(node.op, Neuron | Scale | Elementwise | MatMul):
             dtype = self.dtype
         self.streams[node.name] = self.stream(node.name, signal.shape, dtype, number)
 
@@ -182,6 +188,8 @@ class _Planner:
                 return True
             case Flatten():
                 return layout.flattened(node.op) is None
+            case Reshape() | Transpose():
+                return programs.moved(node.op) is None
             case Delay(_, steps):
                 return bool(steps.size) and int(steps.data.min()) == int(steps.data.max())
             case _:
@@ -240,8 +248,13 @@ class _Planner:
         match node.op:
             case Input():
                 self.plan_input(node, out)
-            case Output() | Flatten() | Delay():
+            case Output() | Flatten() | Delay() | Reshape() | Transpose():
                 self.plan_wiring(node, out)
+            case Elementwise():
+                self.plan_program(node, node.op, out)
+            case MatMul():
+                a, b = self.port_rows(node, "a"), self.port_rows(node, "b")
+                self.add(node, programs.Product(node.op), a, b, out)
             case Linear() | Sparse() | Conv():
                 self.plan_synapses(node, node.op, out)
             case Pool():
@@ -281,10 +294,40 @@ class _Planner:
             else:
                 self.add(node, kernels.delay_values, source, later, out, depth=reach)
             return
-        place = layout.flattened(op) if isinstance(op, Flatten) else None
+        place = None
+        if isinstance(op, Flatten):
+            place = layout.flattened(op)
+        elif isinstance(op, Reshape | Transpose):
+            place = programs.moved(op)
         if place is None:
             place = np.arange(out.size)
         self.add(node, kernels.move_spikes if spikes else kernels.move_values, source, place, out)
+
+    def port_rows(self, node: Node, port: str) -> View:
+        """The sum of what enters a port, in rows of the graph's numbers."""
+        edges = [edge for edge in self.incoming[node.name] if edge.port == port]
+        views = [self.view(edge.src).later(edge.delay) for edge in edges]
+        if len(views) == 1 and views[0].stream.dtype == self.dtype:
+            return views[0]
+        out = self.stream(f"{node.name}.in.{port}", input_shape(node.op, port), self.dtype, None)
+        self.add(node, kernels.clear, out)
+        for view in views:
+            if view.stream.dtype is EVENTS:
+                self.add(node, kernels.add_spikes, view, np.full(1, 1, self.dtype), out)
+            else:
+                self.add(node, kernels.add_reals, view, out)
+        return View(out, 0)
+
+    def plan_program(self, node: Node, op: Elementwise, out: Stream) -> None:
+        views = [self.port_rows(node, port) for port in op.program.inputs]
+        states = [
+            State(layout.inner(np.broadcast_to(each.values, op.shape), self.dtype)) for each in op.initial
+        ]
+        run = programs.Run(op, self.dtype, events=out.dtype is EVENTS)
+        kept = [
+            Kept(f"{node.name}.{name}", out.size, self.dtype) for name in op.program.states
+        ]
+        self.add(node, run, *views, *states, *kept, out)
 
     def plan_threshold(self, node: Node, op: Threshold, out: Stream) -> None:
         source = self.rows(node)
@@ -306,7 +349,7 @@ class _Planner:
         source = self.gather(node)
         channels = op.in_shape[0]
         windows = layout.windows(op.in_shape, op.kernel, op.stride, op.padding, (1,) * len(op.kernel))
-        start, target, _ = windows.by_input(channels)
+        start, target = windows.by_input(channels)
         spikes = source.stream.dtype is EVENTS
         if op.pooling is Pooling.MAX:
             if spikes:
@@ -341,9 +384,12 @@ class _Planner:
                 self.plan_sparse(node, op, source, raw)
             case Conv():
                 space = layout.windows(op.in_shape, op.weight.shape[2:], op.stride, op.padding, op.dilation)
+                width = op.weight.shape[0] // op.groups
+                runs = layout.runs(space, channels=op.weight.shape[0], width=width)
+                weight = prepared.weight[:, runs.taps].reshape(op.in_shape[0], -1)
+                table = (runs.start, runs.target, runs.tap, runs.length, layout.group_starts(op))
                 kernel = kernels.conv if spikes else kernels.conv_of_values
-                table = (*space.by_input(op.weight.shape[0]), layout.group_starts(op))
-                self.add(node, kernel, source, *table, *parameters, raw)
+                self.add(node, kernel, source, *table, weight, prepared.bias, raw)
         if prepared.finish is not None:
             number = prepared.finish.accumulator.number
             rounding, overflow = prepared.finish.accumulator.rounding, prepared.finish.accumulator.overflow
@@ -413,7 +459,7 @@ class _Planner:
             neurons.real_kernel(rule),
             source,
             *states,
-            real(membrane.bias, zero),
+            real(membrane.bias, zero)[: None if rule.biased else 0],
             p,
             period if each else period[:1],
             *self.written(op, out),
@@ -480,7 +526,7 @@ class _Planner:
             left,
             right,
             *states,
-            aligned(membrane.bias),
+            _narrow(aligned(membrane.bias))[: None if rule.biased else 0],
             np.array(table if each else [row[:1] for row in table]),
             arithmetic.v_bits,
             arithmetic.i_bits,
@@ -502,6 +548,7 @@ def _rule(op: Neuron, *, each: bool, mantissa: int = -1, synapse_mantissa: int =
     return neurons.Rule(
         emits=int(emits),
         synapse=op.synapse is not None,
+        biased=op.membrane.bias is not None,
         refractory=fire is not None and bool(fire.refractory.data.any()),
         each=each,
         current_used=int(op.synapse.used) if op.synapse else 0,
@@ -519,6 +566,12 @@ def _rule(op: Neuron, *, each: bool, mantissa: int = -1, synapse_mantissa: int =
         i_overflow=int(arithmetic.i_overflow) if arithmetic else 0,
         leak_after=arithmetic.leak_after if arithmetic else False,
     )
+
+
+def _narrow(values: Array) -> Array:
+    """int32 if that holds all values, to read half as much."""
+    fits = not values.size or (int(values.min()) >= -(1 << 31) and int(values.max()) < 1 << 31)
+    return values.astype(np.int32) if fits else values
 
 
 def _state_dtype(bits: int, overflow: Overflow) -> np.dtype[Any]:

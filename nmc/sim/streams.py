@@ -207,6 +207,5 @@ def block_of(component: tuple[Stage, ...]) -> int | None:
 def _ring(stream: Stream, *, samples: int, slots: int) -> tuple[Array, ...]:
     if stream.dtype is not None:
         return (np.empty((samples, slots, stream.size), stream.dtype),)
-    # `compact` writes whole words of 8 and needs one more behind the last event.
-    room = (stream.size + 7) // 8 * 8 + 8
+    room = stream.size + 1  # `compact` writes one place behind the last event
     return np.zeros((samples, slots), np.int64), np.empty((samples, slots, room), np.int32)

@@ -31,8 +31,8 @@ class Weights:
     """The parameters of a linear operation for kernels.
 
     `weight` is (pre + 1, post) with a row of zeros behind, (in channel, tap, out channel of a group), or one a
-    synapse; `bias` one an output element. `dtype` holds every sum exactly; at most `limit` rows of spikes fit
-    an int16, 0 if that is not proved for as many as one pass takes.
+    synapse; `bias` one an output element, empty without a bias. `dtype` holds every sum exactly; at most `limit`
+    rows of spikes fit an int16, 0 if that is not proved for as many as one pass takes.
     """
 
     weight: Array
@@ -45,7 +45,7 @@ class Weights:
 def prepare(node: Node, op: LinearOp, number: FixedPoint | None, dtype: np.dtype[Any]) -> Weights:
     """Weights for inputs in the format `number`, or for reals in `dtype`."""
     if number is None:
-        return Weights(_arrange(op, op.weight.values.astype(dtype)), _bias(op, dtype, 0, 0), dtype, 0, None)
+        return Weights(_arrange(op, op.weight.values.astype(dtype)), _bias(op, dtype, 0), dtype, 0, None)
     accumulator = op.accumulator
     assert accumulator is not None and op.weight.number is not None, node.name
     exponent = number.exponent + op.weight.number.exponent
@@ -76,7 +76,7 @@ def prepare(node: Node, op: LinearOp, number: FixedPoint | None, dtype: np.dtype
     left, right = max(shift, 0), max(-shift, 0)
     proved = accumulator.overflow is Overflow.PROVED_ABSENT or bound <= accumulator.number.highest
     finish = None if shift == 0 and proved else Finish(accumulator, left, right)
-    return Weights(_arrange(op, weight), _bias(op, sums, finest, 0), sums, limit, finish)
+    return Weights(_arrange(op, weight), _bias(op, sums, finest), sums, limit, finish)
 
 
 def _narrow(weight: Array, up: int) -> np.dtype[Any]:
@@ -100,12 +100,12 @@ def _bound(op: LinearOp, weight: Array, up: int, largest: int, bias: Tensor | No
     return bound
 
 
-def _bias(op: LinearOp, dtype: np.dtype[Any], finest: int, default: int) -> Array:
+def _bias(op: LinearOp, dtype: np.dtype[Any], finest: int) -> Array:
     """The bias of each output element, as it stands in memory, in integers at 2**finest."""
     shape = output_shape(op)
     bias = None if isinstance(op, Sparse) else op.bias
     if bias is None:
-        return np.full(int(np.prod(shape)), default, dtype)
+        return np.zeros(0, dtype)
     values = bias.data.astype(np.int64) << (bias.number.exponent - finest) if bias.number else bias.values
     by_channel = values.reshape(-1, *(1,) * (len(shape) - 1))
     return layout.inner(np.broadcast_to(by_channel, shape), dtype)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from nmc.diagnostics import CompileError, Diagnostic, Loc, error, note, warning
 from nmc.ir.graph import Edge, Graph, Node, Slice, replace_graph
 from nmc.ir.neuron import Arithmetic
-from nmc.ir.ops import Scale
+from nmc.ir.ops import Elementwise, Scale, SignalKind
+from nmc.ir.program import Instruction, Program, Scalar
 from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.ir.text import parse, show, tensors
 from tests.nets import ARITHMETIC, chain, feed_forward, integer_feed_forward, lif, linear, spikes
-from tests.strategies import continuous_graphs, integer_graphs, real_graphs
+from tests.strategies import continuous_graphs, integer_graphs, program_graphs, real_graphs
 
 REAL_TEXT = """\
 nmc-graph 1
@@ -175,6 +176,21 @@ def test_show_names_other_tensors(tensor: Tensor) -> None:
     assert parse(show(graph), tensors(graph)) == graph
 
 
+def test_show_writes_programs_instruction_by_instruction() -> None:
+    constants = (Tensor(np.arange(9.0)), Tensor(0.5))
+    code = (Instruction(Scalar.ADD, (0, 1)), Instruction(Scalar.ABOVE, (4, 3)))
+    program = Program(("",), ("v",), constants, code, 5, (4,))
+    graph = chain(x=spikes(9), p=Elementwise((9,), program, (Tensor(0.0),), SignalKind.SPIKE))
+    shown = next(line for line in show(graph).splitlines() if line.startswith("  p ="))
+    assert shown == (
+        '  p = elementwise [9] program(inputs=[""] states=[v] '
+        f"constants=[@p.program.constants.0:f64[9]#{constants[0].digest()[:12]}, 0.5] "
+        "code=[(op=add args=[0, 1]), (op=above args=[4, 3])] output=5 next=[4]) initial=[0.0] kind=spike "
+        "loc(file=model.nir node=p field=none)"
+    )
+    assert parse(show(graph), tensors(graph)) == graph
+
+
 def test_tensors_have_names_that_files_can_have_and_that_differ_without_case() -> None:
     names = ["net/fc.1", "net_fc.1", "NET_fc.1", "..", "größe", "x" * 300]
     nodes = [Node(name, linear(3, 4)) for name in names]
@@ -194,7 +210,7 @@ def test_tensors_have_names_that_files_can_have_and_that_differ_without_case() -
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(st.one_of(real_graphs(), integer_graphs(), continuous_graphs()))
+@given(st.one_of(real_graphs(), integer_graphs(), continuous_graphs(), program_graphs()))
 def test_parse_gives_back_what_show_was_given(graph: Graph) -> None:
     assert parse(show(graph), tensors(graph)) == graph
 

@@ -13,11 +13,11 @@ from nmc.ir.ops import Neuron
 from nmc.ir.tensor import Tensor
 from nmc.ir.verify import verify, verify_or_raise
 from tests.nets import feed_forward, integer_feed_forward, lif, linear
-from tests.strategies import continuous_graphs, integer_graphs, real_graphs
+from tests.strategies import continuous_graphs, integer_graphs, program_graphs, real_graphs
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(st.one_of(real_graphs(), integer_graphs(), continuous_graphs()))
+@given(st.one_of(real_graphs(), integer_graphs(), continuous_graphs(), program_graphs()))
 def test_verify_finds_nothing_in_the_graphs_of_the_strategies(graph: Graph) -> None:
     assert verify(graph) == []
 

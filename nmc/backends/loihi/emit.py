@@ -74,9 +74,9 @@ def lower(graph: Graph) -> Network:
     for node in graph.nodes:
         match node.op:
             case ops.Input(signal):
-                graded = signal.kind is ops.SignalKind.GRADED and signal.number is not None
-                bits = signal.number.bits if graded and signal.number is not None else 0
-                sources.append(Source(node.name, signal.shape, bits))
+                number = signal.number if signal.kind is ops.SignalKind.GRADED else None
+                form = (0, False) if number is None else (number.bits, number.signed)
+                sources.append(Source(node.name, signal.shape, *form))
             case ops.Neuron():
                 populations.append(_population(node.name, node.op))
             case ops.Output():
@@ -203,7 +203,9 @@ def _connection(
         case _:
             lines = op if isinstance(op, ops.Sparse) else _conv_lines(op)
             if exponent < 0 and np.unique(lines.delay.data).size > 1:
-                text = f"`{link.name}` drops bits of sums over several delays, which Lava drops delay by delay"
+                text = (
+                    f"`{link.name}` drops bits of sums over several delays, which Lava drops delay by delay"
+                )
                 findings.append(error("NMC400", text, loc, help="use fewer `--set message_bits=`"))
                 return
             yield from _sparse(lines, how, graph)

@@ -55,7 +55,8 @@ def write(network: Network) -> dict[str, bytes]:
     structure: Json = {
         "format": FORMAT,
         "sources": [
-            {"name": s.name, "shape": list(s.shape), "message_bits": s.message_bits} for s in network.sources
+            {"name": s.name, "shape": list(s.shape), "message_bits": s.message_bits, "signed": s.signed}
+            for s in network.sources
         ],
         "populations": [_population_json(p, writer) for p in network.populations],
         "connections": [_connection_json(c, writer) for c in network.connections],
@@ -302,8 +303,8 @@ def _shape(part: _Part) -> Shape:
 
 
 def _read_source(part: _Part) -> Source:
-    part.only("name", "shape", "message_bits")
-    return Source(part.text("name"), _shape(part), part.number("message_bits"))
+    part.only("name", "shape", "message_bits", "signed")
+    return Source(part.text("name"), _shape(part), part.number("message_bits"), part.flag("signed"))
 
 
 def _read_population(part: _Part) -> Population:

@@ -30,10 +30,13 @@ from nmc.backends.loihi.program import (
 )
 from nmc.backends.loihi.spec import BASIS, LOIHI, STOCK
 from nmc.backends.loihi.synapses import Synapses, synapses
+from nmc.diagnostics import CompileError, Loc, error
+from nmc.ir.graph import Graph, Node
 from nmc.ir.neuron import Reset
-from nmc.ir.ops import Shape
+from nmc.ir.ops import Input
 from nmc.ir.tensor import Tensor
 from nmc.sim import neurons
+from nmc.sim.arrays import checked_inputs
 from nmc.sim.compiled import compiled
 from nmc.sim.trace import Energy, SimResult
 
@@ -73,8 +76,8 @@ def simulate(
 ) -> SimResult:
     """Run the program in an artifact's files on inputs (steps, samples, *shape); states of `record`ed populations.
 
-    Raises ValueError for files that are not a program, for inputs that do not fit, and where a neuron's input leaves
-    the 32 bits in which Lava sums it.
+    Raises ValueError for files that are not a program; CompileError for inputs that do not fit, and (NMC402) where
+    a neuron's input leaves the 32 bits in which Lava sums it.
     """
     network = files.read(artifact_files)
     done = run(network, inputs, record=record)
@@ -111,7 +114,7 @@ def outputs(network: Network, sent: Mapping[str, Array]) -> dict[str, Array]:
     for output in network.outputs:
         values = typed(sent[output.of], graded=network.graded(output.of))
         late = np.zeros_like(values)
-        late[output.delay :] = values[: len(values) - output.delay]
+        late[output.delay :] = values[: max(0, len(values) - output.delay)]
         found[output.name] = late
     return found
 
@@ -123,8 +126,7 @@ def typed(values: Array, *, graded: bool) -> Array:
 
 def run(network: Network, inputs: Mapping[str, Array], *, record: tuple[str, ...] = ()) -> Run:
     """Run a network; see `simulate`."""
-    given = {source.name: _given(source.name, source.shape, inputs) for source in network.sources}
-    steps, samples = _extent(given)
+    given, steps, samples = checked(network, inputs)
     layout = _Layout(network)
     parts: list[Run] = []
     together = max(1, BYTES_AT_ONCE // max(1, layout.bytes_a_sample))
@@ -145,24 +147,10 @@ def _joined(parts: list[Run]) -> Run:
     )
 
 
-def _given(name: str, shape: Shape, inputs: Mapping[str, Array]) -> Array:
-    if name not in inputs:
-        raise ValueError(f"no input `{name}`")
-    values = np.asarray(inputs[name])
-    if values.shape[2:] != shape:
-        raise ValueError(f"input `{name}` has shape {values.shape}, not (steps, samples, {shape})")
-    whole = values.astype(np.int64)
-    if not np.array_equal(whole, values):
-        raise ValueError(f"input `{name}` is not of integers")
-    return whole
-
-
-def _extent(given: Mapping[str, Array]) -> tuple[int, int]:
-    extents = {values.shape[:2] for values in given.values()}
-    if len(extents) != 1:
-        raise ValueError(f"inputs of different steps and samples: {sorted(extents)}")
-    ((steps, samples),) = extents
-    return steps, samples
+def checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int, int]:
+    """Inputs as (steps, samples, elements), and how many steps and samples; CompileError for what does not fit."""
+    takes = Graph(tuple(Node(source.name, Input(source.signal)) for source in network.sources), ())
+    return checked_inputs(takes, inputs, integer=True, dtype=np.dtype(np.int64))
 
 
 # ---- what does not change while it runs --------------------------------------------------------------------
@@ -352,6 +340,7 @@ class _Cells:
             neurons.Rule(
                 emits=int(emits),
                 synapse=True,
+                biased=bool(self.bias.any()),
                 refractory=resting,
                 each=each,
                 current_used=0,
@@ -425,7 +414,7 @@ class _Chip:
             for name, end in network.ends.items()
         }
         for name, values in given.items():
-            sent[name][...] = values.reshape(self.steps, self.samples, -1)
+            sent[name][...] = values
         for t in range(self.steps):
             self._step(t, {name: values[t] for name, values in sent.items()})
         shapes = {name: end.shape for name, end in network.ends.items()}
@@ -515,9 +504,9 @@ class _Chip:
 def _check_input(name: str, values: Array, t: int) -> None:
     worst = int(np.abs(values).max(initial=0))
     if worst >= INPUT_LIMIT:
-        raise ValueError(
-            f"in step {t} a neuron of `{name}` gets an input of {worst}, and Lava's 32 bits hold {INPUT_LIMIT - 1}"
-        )
+        message = f"in step {t} a neuron of `{name}` gets {worst} as its input; Lava holds {INPUT_LIMIT - 1}"
+        advice = "use fewer `--set message_bits=` or smaller inputs"
+        raise CompileError(error("NMC402", message, Loc(files.NETWORK_FILE, name), help=advice))
 
 
 @compiled

@@ -18,7 +18,7 @@ import numpy as np
 
 from nmc.ir.graph import Slice
 from nmc.ir.neuron import Comparison, Reset, ResetWhen
-from nmc.ir.ops import Shape
+from nmc.ir.ops import Shape, Signal, SignalKind
 from nmc.ir.tensor import FixedPoint, Tensor
 
 # Widths from lava-nc 0.10.0: a neuron's from the docstring of PyLifModelBitAcc (proc/lif/models.py), a
@@ -80,16 +80,24 @@ class Sign(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A signal that enters: spikes, or graded values of `message_bits` bits, sign included."""
+    """A signal that enters: spikes, or graded values of `message_bits` bits, the sign of `signed` ones included."""
 
     name: str
     shape: Shape
     message_bits: int = 0
+    signed: bool = False
 
     def __post_init__(self) -> None:
         check(
             0 <= self.message_bits <= MESSAGE_BITS, f"{self.message_bits} message bits; 0 to {MESSAGE_BITS}"
         )
+
+    @property
+    def signal(self) -> Signal:
+        """Its type."""
+        if self.message_bits == 0:
+            return Signal(self.shape, SignalKind.SPIKE)
+        return Signal(self.shape, SignalKind.GRADED, FixedPoint(self.message_bits, self.signed, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,11 @@ class Inference:
     # ---- leading axes of inputs ---------------------------------------------------------------------------
 
     def _without_leading(self, name: str, declared: Shape, after: Mapping[str, list[str]]) -> Shape:
-        """The shape of a sample: without axes of time and batch, where only that fits the next nodes."""
-        for axes in range(len(declared)):
+        """The shape of a sample: without axes of time and batch, where only that fits the next nodes.
+
+        A sample has three axes at most, (channel, y, x), if that fits as well.
+        """
+        for axes in sorted(range(len(declared)), key=lambda axes: (len(declared) - axes > 3, axes)):
             shape = declared[axes:]
             if all(self._fits(each, shape, after, frozenset()) for each in after[name]):
                 if axes:
@@ -111,7 +114,9 @@ class Inference:
         if received is None and before:
             return
         loc = self.drafts[name].fields.loc
-        if received is None:
+        if isinstance(self.drafts[name], Sink):
+            self.findings.append(error("NMC012", f"nothing enters the output `{name}`", loc))
+        elif received is None:
             message = f"nothing tells the shape of `{name}`"
             self.findings.append(error("NMC012", message, loc, help="give its `Input` a shape"))
         else:

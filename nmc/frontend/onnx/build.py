@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from math import prod
 
 import numpy as np
 
 from nmc.diagnostics import Diagnostic, Loc, note
-from nmc.frontend.onnx.cluster import Cluster, Clusters, program_of
+from nmc.frontend.onnx.cluster import Cluster, Clusters, program_of, rebased
 from nmc.frontend.onnx.lift import Lifted, lift
 from nmc.frontend.onnx.moves import Moves
 from nmc.frontend.onnx.prove import Proof, prove
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet
-from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles
+from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles, compressed
 from nmc.frontend.onnx.values import BATCH, TIME, Axis
 from nmc.frontend.onnx.words import equation
-from nmc.ir.graph import Edge, Graph, Node
+from nmc.ir.graph import Graph, Layout
 from nmc.ir.neuron import Reset, ResetWhen
 from nmc.ir.ops import (
     Conv,
@@ -36,6 +36,7 @@ from nmc.ir.ops import (
     Signal,
     SignalKind,
     Sparse,
+    Transpose,
     output_shape,
 )
 from nmc.ir.program import Instruction, Program, Scalar
@@ -71,12 +72,13 @@ def features(axes: Sequence[Axis]) -> Shape:
 class Builder(Moves):
     """Makes the graph of a step, from its outputs backwards."""
 
-    def __init__(self, net: StepNet, file: str, shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, net: StepNet, file: str, axes: Mapping[str, tuple[Axis, ...]]) -> None:
         super().__init__(net.tiles)
         self.net = net
         self.file = file
         self.tiles: Tiles = net.tiles
-        self.input_shapes = shapes
+        self.axes = axes
+        self.node_of: dict[int, str] = {}
         self.notes: list[Diagnostic] = list(net.notes)
         self.by_leaf: dict[int, Kept] = {each.leaf: each for each in net.kept}
         self.inputs = {tile: name for name, tile in net.inputs.items()}
@@ -87,6 +89,8 @@ class Builder(Moves):
         self.clusters = Clusters(net)
         self.home: dict[int, Cluster] = {}
         self.lifted: dict[int, tuple[Lifted | None, Program, list[int]]] = {}
+        self.known: dict[object, Lifted | None] = {}
+        self.pending_terms: list[tuple[list[Term], str, str, Shape]] = []
         self.populations: dict[tuple[int, ...], list[tuple[Neuron, str]]] = {}
 
     def build(self) -> Graph:
@@ -95,7 +99,7 @@ class Builder(Moves):
         self.reserved = set(taken)
         self._find_populations()
         for name, tile in self.net.inputs.items():
-            shape = self.input_shapes[name]
+            shape = features(self.axes[name])
             signal = Signal(shape, SignalKind.REAL)
             self.reserved.discard(name)
             self.places[tile] = Place(self.add(name, Input(signal)), 0)
@@ -103,7 +107,31 @@ class Builder(Moves):
             self._output(given)
         self._emit_pending()
         nodes, edges = self._ordered()
-        return Graph(nodes, edges, notes=tuple(self.notes))
+        return Graph(nodes, edges, notes=tuple(self.notes), layouts=tuple(self._layouts()))
+
+    def _layouts(self) -> Iterator[Layout]:
+        """How the file has its inputs, outputs and states."""
+        for name, axes in self.axes.items():
+            if name in self.net.inputs:
+                yield Layout(name, _words(axes))
+        for given in self.net.given:
+            yield Layout(given.name, _words(given.axes), last=given.last)
+        for kept in self.net.kept:
+            variable = self._variable(kept) if kept.leaving else None
+            if variable is not None:
+                yield Layout(kept.leaving, _words(self.axes[kept.entering]), variable, kept.entering)
+
+    def _variable(self, kept: Kept) -> str | None:
+        """The `node.variable` that a state of the file is; None if nothing of the graph is it."""
+        for tile, name in self.node_of.items():
+            found = self.lifted[tile][0]
+            if all(each is not kept for each in self.home[tile].kept):
+                continue
+            variable = kept.leaving if found is None else found.variables.get(kept.leaving)
+            if variable is not None and variable != "wait":
+                return f"{name}.{variable}"
+        place = self.places.get(kept.next)
+        return f"{place.node}.out" if place is not None and place.delay == 0 else None
 
     def _output(self, given: Given) -> None:
         shape = features(given.axes)
@@ -132,70 +160,97 @@ class Builder(Moves):
         """Lift what leaves a population; whether one of it is a neuron of a known family."""
         any_lifted = False
         for tile in cluster.leaving:
-            program, inputs = self._program(cluster, tile)
-            initial = [
-                np.broadcast_to(each.initial, self.tiles.shapes[each.leaf])
-                if each.initial.ndim
-                else np.asarray(each.initial)
-                for each in cluster.kept
-            ]
-            shape = self.tiles.shapes[tile]
-            lifted = lift(program, initial, shape) if self._alike(cluster, inputs, shape) else None
-            if lifted is not None and not any(each.leaving for each in cluster.kept):
-                lifted = _same_step(lifted)
-            if lifted is not None:
-                proof = prove(program, initial, lifted)
-                if proof is None:
-                    lifted = None
-                else:
-                    self.proofs.append(proof)
-            any_lifted = any_lifted or lifted is not None
-            self.lifted[tile] = (lifted, program, inputs)
+            found: Lifted | None = None
+            for kept, output in self._bases(cluster, tile):
+                program, inputs = self._program(cluster, kept, output)
+                found = self._lift(program, inputs, kept, self.tiles.shapes[tile])
+                if found is not None:
+                    break
+            if found is not None and not any(each.leaving for each in cluster.kept):
+                found = _same_step(found)
+            if found is None:
+                program, inputs = self._program(cluster, cluster.kept, tile)
+            any_lifted = any_lifted or found is not None
+            self.lifted[tile] = (found, program, inputs)
         return any_lifted
 
-    def _alike(self, cluster: Cluster, inputs: Sequence[int], shape: Shape) -> bool:
-        leaves = [self.tiles.shapes[each.leaf] for each in cluster.kept]
-        return all(self.tiles.shapes[tile] == shape for tile in inputs) and all(each == shape for each in leaves)
+    def _lift(
+        self, program: Program, inputs: Sequence[int], kept: Sequence[Kept], shape: Shape
+    ) -> Lifted | None:
+        """The neuron that a program is, proved; None if it is none."""
+        leaves = [self.tiles.shapes[each.leaf] for each in kept]
+        if any(each != shape for each in (*leaves, *(self.tiles.shapes[tile] for tile in inputs))):
+            return None
+        key = (program, shape, tuple(each.initial.tobytes() for each in kept))
+        if key not in self.known:
+            initial = [
+                np.broadcast_to(e.initial, shape) if e.initial.ndim else np.asarray(e.initial) for e in kept
+            ]
+            lifted = lift(program, initial, shape)
+            proof = None if lifted is None else prove(program, lifted)
+            if proof is not None:
+                self.proofs.append(proof)
+            self.known[key] = None if proof is None else lifted
+        return self.known[key]
 
-    def _program(self, cluster: Cluster, tile: int) -> tuple[Program, list[int]]:
+    def _bases(self, cluster: Cluster, tile: int) -> Iterator[tuple[tuple[Kept, ...], int]]:
+        """The population with other states that carry the same: after the reset, or as they are."""
+        changed = rebased(self.tiles, cluster, tile)
+        if changed is not None:
+            yield changed
+        yield cluster.kept, tile
+
+    def _program(self, cluster: Cluster, kept: Sequence[Kept], tile: int) -> tuple[Program, list[int]]:
         states = {
-            each.leaf: (each.leaving or ("s" if len(cluster.kept) == 1 else f"s{number}"), each.next)
-            for number, each in enumerate(cluster.kept)
+            each.leaf: (each.leaving or ("s" if len(kept) == 1 else f"s{number}"), each.next)
+            for number, each in enumerate(kept)
         }
-        needed = self.tiles.cone([tile, *(now for _, now in states.values())], stop=self._boundary(cluster))
+        boundary = self._boundary(cluster) | {each.leaf for each in kept}
+        needed = self.tiles.cone([tile, *(now for _, now in states.values())], stop=boundary)
         inputs = [
             each
             for each in needed
-            if each not in cluster.members and self.tiles.value(each) is None and each not in states
+            if each in boundary and self.tiles.value(each) is None and each not in states
         ]
         names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
-        return program_of(self.tiles, sorted(cluster.members), states, tile, names), inputs
+        return program_of(self.tiles, states, tile, names), inputs
 
     def _boundary(self, cluster: Cluster) -> set[int]:
-        outside = {arg for tile in cluster.members for arg in self.tiles.args[tile] if arg not in cluster.members}
+        outside = {
+            arg for tile in cluster.members for arg in self.tiles.args[tile] if arg not in cluster.members
+        }
         return outside | {each.leaf for each in cluster.kept}
 
     def _population(self, tile: int) -> str:
         """The node that gives what leaves a population."""
         lifted, program, inputs = self.lifted[tile]
         cluster = self.home[tile]
-        shape = self._shape_like(inputs, self.tiles.shapes[tile])
-        if lifted is None:
-            return self._elementwise(tile, program, inputs, [each.initial for each in cluster.kept], shape)
         key = tuple(sorted(each.leaf for each in cluster.kept))
+        shape = self._shape_like(inputs, self.tiles.shapes[tile])
+        before = inputs
+        if lifted is not None:
+            lifted, inputs = self._with_biases(lifted, inputs)
+        if lifted is None:
+            name = self._elementwise(tile, program, before, [each.initial for each in cluster.kept], shape)
+            self.lifted[tile] = (None, program, before)
+            self.node_of[tile] = name
+            return name
         neuron = _reshaped(lifted.neuron, self.tiles.shapes[tile], shape)
         name = next((name for known, name in self.populations.get(key, ()) if known == neuron), None)
         if name is None:
             name = self.add(self._named(tile), neuron)
             self.populations.setdefault(key, []).append((neuron, name))
+            self.node_of[tile] = name
             self._feed(name, inputs, lifted, shape)
             self.neurons += 1
-            self.notes.append(
-                note("NMC072", f"lifted: {equation(neuron)}", Loc(self.file, name))
-            )
+            self.notes.append(note("NMC072", f"lifted: {equation(neuron)}", Loc(self.file, name)))
             if lifted.capped is not None:
                 self.notes.append(
-                    note("NMC078", f"the bound of {lifted.capped:g} spikes a step is not modelled", Loc(self.file, name))
+                    note(
+                        "NMC078",
+                        f"the bound of {lifted.capped:g} spikes a step is not modelled",
+                        Loc(self.file, name),
+                    )
                 )
         if bool(np.all(np.abs(lifted.amplitude - 1) <= 1e-6)):
             return name
@@ -203,12 +258,37 @@ class Builder(Moves):
         self.connect(name, scale, 0, "")
         return scale
 
+    def _with_biases(self, lifted: Lifted, inputs: list[int]) -> tuple[Lifted | None, list[int]]:
+        """Constants of the neuron's input as the bias of a layer before it that serves it alone."""
+        neuron = lifted.neuron
+        own = neuron.membrane.bias
+        offset = lifted.offset
+        if neuron.synapse is None and own is not None and neuron.fire is not None:
+            gain = 1.0 if neuron.membrane.gain is None else neuron.membrane.gain.values
+            offset = np.asarray(own.values / gain) if bool(np.all(gain != 0)) else offset
+        if not bool(np.any(offset)):
+            return lifted, inputs
+        for place, (tile, gain) in enumerate(zip(inputs, lifted.gains, strict=True)):
+            alone = len(self.clusters.users.get(tile, ())) <= 1 and bool(np.all(gain == 1))
+            if alone and self.tiles.ops[tile] in {Kind.LINEAR, Kind.CONV}:
+                self.tiles.label = self.tiles.names[tile]
+                array = compressed(np.asarray(offset, np.float32))
+                folded = self.tiles.scaled(tile, np.ones((), np.float32), array)
+                if self.tiles.ops[folded] in {Kind.LINEAR, Kind.CONV}:
+                    membrane = (
+                        neuron.membrane if neuron.synapse is not None else replace(neuron.membrane, bias=None)
+                    )
+                    changed = replace(lifted, neuron=replace(neuron, membrane=membrane), offset=np.zeros(()))
+                    self.clusters.users[folded] = self.clusters.users.get(tile, [])
+                    return changed, [*inputs[:place], folded, *inputs[place + 1 :]]
+        return (lifted if neuron.synapse is None else None), inputs
+
     def _feed(self, name: str, inputs: Sequence[int], lifted: Lifted, shape: Shape) -> None:
         terms: list[Term] = []
         for tile, gain in zip(inputs, lifted.gains, strict=True):
             unit = bool(np.all(np.abs(gain - 1) <= 1e-7))
             terms.append(Term(tile, None if unit else gain))
-        self._demand_terms(terms, name, "", shape)
+        self.pending_terms.append((terms, name, "", shape))
 
     def _elementwise(
         self, tile: int, program: Program, inputs: Sequence[int], initial: Sequence[Array], shape: Shape
@@ -226,7 +306,11 @@ class Builder(Moves):
         what = "kept as an exact elementwise program" if initial else "an activation, element by element"
         code = "NMC073" if initial else "NMC074"
         self.notes.append(
-            note(code, f"{what}: {len(program.code)} operations, {len(program.states)} states", Loc(self.file, name))
+            note(
+                code,
+                f"{what}: {len(program.code)} operations, {len(program.states)} states",
+                Loc(self.file, name),
+            )
         )
         return name
 
@@ -243,11 +327,9 @@ class Builder(Moves):
 
     def _make(self, tile: int) -> Place:
         op, attr = self.tiles.ops[tile], self.tiles.attrs[tile]
-        if tile in self.by_leaf and tile not in self.clusters.owner:
+        if tile in self.by_leaf:
             return self._old(self.by_leaf[tile])
-        if tile in self.by_leaf or tile in self.home:
-            if tile not in self.home:
-                raise Refusal("NMC059", "a state is used before it is updated, in a way that has no place here")
+        if tile in self.home:
             return Place(self._population(tile), 0)
         if isinstance(op, Scalar):
             return Place(self._loose(tile), 0)
@@ -278,27 +360,27 @@ class Builder(Moves):
         )
 
     def _old(self, kept: Kept) -> Place:
-        """A value of the step before: an edge with a delay, or, with an initial value, a population that keeps it."""
+        """A value of the step before: an edge with a delay, and what it is before step 0 if that is not zero."""
         if not kept.initial.any():
-            now = self.place_ahead(kept.next)
+            now = self.place(kept.next)
             return Place(now.node, now.delay + 1)
         shape = self._shape_like([], self.tiles.shapes[kept.leaf])
-        program = Program(("x",), ("s",), (), (), 1, (0,))
-        op = Elementwise(shape, program, (_real(kept.initial, shape),), SignalKind.REAL)
+        code = (Instruction(Scalar.MUL, (1, 2)), Instruction(Scalar.ADD, (0, 4)))
+        constants = (_real(kept.initial, shape), Tensor(np.float32(0).reshape(())))
+        program = Program(("x",), ("first",), constants, code, 5, (3,))
+        op = Elementwise(shape, program, (Tensor(np.float32(1).reshape(())),), SignalKind.REAL)
         name = self.add(self._named(kept.next), op)
-        self.pending.append((kept.next, name, "x", shape))
+        self.pending.append((kept.leaf, name, "old", shape))
         return Place(name, 0)
-
-    def place_ahead(self, tile: int) -> Place:
-        """As `place`, where a loop may lead back to what is being made: its node is named before it is made."""
-        return self.place(tile)
 
     def _constant(self, tile: int) -> str:
         array = self.tiles.value(tile)
         assert array is not None
         shape = self.tiles.shapes[tile] or (1,)
         program = Program((), ("s",), (Tensor(array),), (), 1, (0,))
-        return self.add(self._named(tile), Elementwise(shape, program, (_real(np.zeros(()), shape),), SignalKind.REAL))
+        return self.add(
+            self._named(tile), Elementwise(shape, program, (_real(np.zeros(()), shape),), SignalKind.REAL)
+        )
 
     def _linear(self, tile: int, weight: int, bias: int | None) -> str:
         (source,) = self.tiles.args[tile]
@@ -308,13 +390,12 @@ class Builder(Moves):
         if not lead:
             return self._layer(tile, Linear(Tensor(matrix), offset), (matrix.shape[1],))
         count = prod(lead)
-        conv = Conv(
-            (matrix.shape[1], count), Tensor(matrix[:, :, None]), offset, (1,), ((0, 0),), (1,), 1
-        )
+        conv = Conv((matrix.shape[1], count), Tensor(matrix[:, :, None]), offset, (1,), ((0, 0),), (1,), 1)
         name = self.add(self._named(tile), conv)
-        turned = self.transposed_demand(source, (count, matrix.shape[1]), (1, 0))
-        self.connect(turned.node, name, turned.delay, "")
-        return self.transposed(name, (1, 0), f"{name}.T")
+        turned = self.add(f"{name}.turned", Transpose((count, matrix.shape[1]), (1, 0)))
+        self.connect(turned, name, 0, "")
+        self.demand(source, turned, "", (count, matrix.shape[1]))
+        return self.transposed(name, (1, 0), f"{name}.back")
 
     def _layer(self, tile: int, op: Op, shape: Shape) -> str:
         name = self.add(self._named(tile), op)
@@ -328,8 +409,15 @@ class Builder(Moves):
         self.pending.append((tile, name, port, shape))
 
     def _emit_pending(self) -> None:
-        while self.pending:
+        while self.pending or self.pending_terms:
+            if self.pending_terms:
+                self._demand_terms(*self.pending_terms.pop(0))
+                continue
             tile, name, port, shape = self.pending.pop(0)
+            if port == "old":
+                now = self.place(self.by_leaf[tile].next)
+                self.connect(self.shaped(now.node, shape), name, now.delay + 1, "x")
+                continue
             terms, offset = self._terms(tile)
             if offset is not None:
                 terms = [Term(tile)]
@@ -357,7 +445,9 @@ class Builder(Moves):
                 found[each] = found.get(each, np.zeros(())) + factor
             else:
                 pending += inner
-        terms = [Term(each, None if bool(np.all(f == 1)) else np.asarray(f)) for each, f in sorted(found.items())]
+        terms = [
+            Term(each, None if bool(np.all(f == 1)) else np.asarray(f)) for each, f in sorted(found.items())
+        ]
         return terms, offset if bool(np.any(offset != 0)) else None
 
     def _split(self, tile: int, factor: Array) -> list[tuple[int, Array]] | None:
@@ -396,7 +486,9 @@ class Builder(Moves):
         groups: dict[int, list[tuple[int, Term]]] = {}
         for term in terms:
             attr = self.tiles.attrs[term.tile]
-            plain = term.factor is None and isinstance(attr, tuple) and self.tiles.ops[term.tile] is Kind.LINEAR
+            plain = (
+                term.factor is None and isinstance(attr, tuple) and self.tiles.ops[term.tile] is Kind.LINEAR
+            )
             if plain and attr[1] is None and len(self.clusters.users.get(term.tile, ())) <= 1:  # type: ignore[index]
                 base, age = self._age(self.tiles.args[term.tile][0])
                 if len(self.tiles.shapes[base]) <= 1:
@@ -412,12 +504,16 @@ class Builder(Moves):
     def _age(self, tile: int) -> tuple[int, int]:
         """What a tile is an old value of, and how many steps old."""
         age = 0
-        while tile in self.by_leaf and tile not in self.clusters.owner and not self.by_leaf[tile].initial.any():
+        while (
+            tile in self.by_leaf and tile not in self.clusters.owner and not self.by_leaf[tile].initial.any()
+        ):
             tile = self.by_leaf[tile].next
             age += 1
         return tile, age
 
-    def _synapses(self, base: int, members: Sequence[tuple[int, Term]], name: str, port: str, shape: Shape) -> None:
+    def _synapses(
+        self, base: int, members: Sequence[tuple[int, Term]], name: str, port: str, shape: Shape
+    ) -> None:
         columns: list[Array] = []
         for age, term in members:
             attr = self.tiles.attrs[term.tile]
@@ -449,7 +545,7 @@ class Builder(Moves):
         if offset is None and not (len(terms) == 1 and terms[0].tile == tile):
             shape = self._shape_like([term.tile for term in terms], self.tiles.shapes[tile])
             name = self.add(self._named(tile), Scale(shape, Tensor(np.float32(1).reshape(()))))
-            self._demand_terms(terms, name, "", shape)
+            self.pending_terms.append((terms, name, "", shape))
             return name
         inputs: list[int] = []
         members: list[int] = []
@@ -461,14 +557,16 @@ class Builder(Moves):
                 continue
             seen.add(each)
             inside = isinstance(self.tiles.ops[each], Scalar) and each not in self.clusters.owner
-            if inside and not (each != tile and self.tiles.is_truth(each) and len(self.clusters.users[each]) > 1):
+            if inside and not (
+                each != tile and self.tiles.is_truth(each) and len(self.clusters.users[each]) > 1
+            ):
                 members.append(each)
                 pending.extend(self.tiles.args[each])
             else:
                 inputs.append(each)
         inputs.sort()
         names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
-        program = program_of(self.tiles, members, {}, tile, names)
+        program = program_of(self.tiles, {}, tile, names)
         shape = self._shape_like(inputs, self.tiles.shapes[tile])
         return self._elementwise(tile, program, inputs, [], shape)
 
@@ -492,6 +590,12 @@ class Builder(Moves):
         return output_shape(
             Conv(attr.in_shape, weight, None, attr.stride, attr.padding, attr.dilation, attr.groups)
         )
+
+
+def _words(axes: Sequence[Axis]) -> tuple[str, ...]:
+    """Axes as a layout names them."""
+    names = {TIME: "time", BATCH: "samples"}
+    return tuple("*".join(names.get(str(token), str(token)) for token in axis) or "1" for axis in axes)
 
 
 def _ports(tiles: Tiles, inputs: Sequence[int]) -> list[str]:
@@ -536,7 +640,8 @@ def _factor(factor: Array, tile_shape: Shape, shape: Shape) -> Tensor:
 
 def _program_in(program: Program, shape: Shape) -> Program:
     constants = tuple(
-        Tensor(_fitted(each.data, shape)) if each.size > 1 else Tensor(each.data.reshape(())) for each in program.constants
+        Tensor(_fitted(each.data, shape)) if each.size > 1 else Tensor(each.data.reshape(()))
+        for each in program.constants
     )
     return Program(program.inputs, program.states, constants, program.code, program.output, program.next)
 
@@ -545,7 +650,6 @@ def _reshaped(neuron: Neuron, old: Shape, shape: Shape) -> Neuron:
     """A neuron over axes without size one, for a shape with such axes."""
     if old == shape:
         return neuron
-    from dataclasses import fields, is_dataclass, replace
 
     def walk(part: object) -> object:
         if isinstance(part, Tensor):
@@ -562,8 +666,6 @@ def _reshaped(neuron: Neuron, old: Shape, shape: Shape) -> Neuron:
 
 def _same_step(lifted: Lifted) -> Lifted:
     """A reset that waits for the next step and comes before its leak is the reset of the same step."""
-    from dataclasses import replace
-
     neuron = lifted.neuron
     fire = neuron.fire
     if fire is None or fire.when is not ResetWhen.NEXT_BEFORE_LEAK or neuron.membrane.minimum is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
 
+from nmc.frontend.onnx.evaluate import evaluate
 from nmc.frontend.onnx.step import Kept, StepNet
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.ir.program import TRUTH, Instruction, Program, Scalar
@@ -146,7 +147,9 @@ class Clusters:
         for tile in self.cone:
             if tile in self.owner or not self.is_scalar(tile):
                 continue
-            owners = {self.owner.get(arg, -1) for arg in self.tiles.args[tile] if self.tiles.value(arg) is None}
+            owners = {
+                self.owner.get(arg, -1) for arg in self.tiles.args[tile] if self.tiles.value(arg) is None
+            }
             if len(owners) == 1 and (number := owners.pop()) >= 0:
                 self.owner[tile] = number
 
@@ -175,28 +178,25 @@ class Clusters:
         kept = tuple(each for each in self.net.kept if each.leaf in members)
         inner_nexts = {each.next for each in kept}
         outer_nexts = {each.next for each in self.net.kept if each.leaf not in members}
-        leaving = tuple(
-            sorted(
-                tile
-                for tile in members
-                if tile in self.given
-                or tile in outer_nexts
-                or any(user not in members for user in self.users[tile])
-                or (not self.users[tile] and tile not in inner_nexts)
-            )
-        )
-        return Cluster(members, kept, leaving)
+        leaving: set[int] = set()
+        for tile in members:
+            used = any(user not in members for user in self.users[tile]) or tile in self.given
+            if tile in self.by_leaf:
+                if used:
+                    leaving.add(self.by_leaf[tile].next)
+            elif used or tile in outer_nexts or (not self.users[tile] and tile not in inner_nexts):
+                leaving.add(tile)
+        return Cluster(members, kept, tuple(sorted(leaving)))
 
 
 def program_of(
-    tiles: Tiles, members: Sequence[int], states: Mapping[int, tuple[str, int]], output: int, inputs: Mapping[int, str]
+    tiles: Tiles, states: Mapping[int, tuple[str, int]], output: int, inputs: Mapping[int, str]
 ) -> Program:
     """The scalar program of some elementwise tiles.
 
     `states` maps a leaf to its name and the tile of its new value, `inputs` a tile from outside to its port.
     """
     shape = tiles.shapes[output]
-    inside = set(members)
     needed = tiles.cone([output, *(now for _, now in states.values())], stop=[*states, *inputs])
     numbers: dict[int, int] = {}
     for tile in [*inputs, *states]:
@@ -213,7 +213,6 @@ def program_of(
         if tile in numbers:
             continue
         assert isinstance(op, Scalar)
-        assert tile in inside
         numbers[tile] = len(numbers)
         code.append(Instruction(op, tuple(numbers[arg] for arg in tiles.args[tile])))
     return Program(
@@ -228,3 +227,56 @@ def program_of(
 
 def _broadcastable(array: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(array) if array.ndim in {0, len(shape)} else np.broadcast_to(array, shape)
+
+
+def rebased(tiles: Tiles, cluster: Cluster, output: int) -> tuple[tuple[Kept, ...], int] | None:
+    """The states of a population as what the next step makes of them first, and the output in terms of these.
+
+    A membrane that is kept before its reset becomes the membrane after it. None if no state changes.
+    """
+    if any(each.leaving for each in cluster.kept):
+        return None
+    replaced: dict[int, int] = {}
+    old: list[Kept] = []
+    for each in cluster.kept:
+        bottle = _bottleneck(tiles, cluster, each.leaf)
+        if bottle is None:
+            old.append(each)
+            continue
+        leaf = tiles.state(tiles.shapes[bottle])
+        start = {each.leaf: np.broadcast_to(each.initial.astype(np.float64), tiles.shapes[each.leaf])[None]}
+        value = evaluate(tiles, [bottle], start, 1)[bottle][0].astype(np.float32)
+        uniform = bool((value == value.ravel()[0]).all())
+        replaced[bottle] = leaf
+        (after,) = tiles.rebuild([bottle], {each.leaf: each.next})
+        old.append(Kept(leaf, after, value.ravel()[0].reshape(()) if uniform else value))
+    if not replaced:
+        return None
+    roots = tiles.rebuild([output, *(each.next for each in old)], replaced)
+    kept = tuple(Kept(each.leaf, root, each.initial) for each, root in zip(old, roots[1:], strict=True))
+    left = {each.leaf for each in cluster.kept} - {each.leaf for each in kept}
+    boundary = {arg for tile in cluster.members for arg in tiles.args[tile] if arg not in cluster.members}
+    if left & set(tiles.cone(roots, stop=boundary)):
+        return None
+    return kept, roots[0]
+
+
+def _bottleneck(tiles: Tiles, cluster: Cluster, leaf: int) -> int | None:
+    """The one tile, computed of a state alone, through which the state enters everything else."""
+    alone = {leaf}
+    for tile in sorted(cluster.members):
+        args = [arg for arg in tiles.args[tile] if tiles.value(arg) is None]
+        if args and all(arg in alone for arg in args):
+            alone.add(tile)
+    needed = set(tiles.cone([*(each.next for each in cluster.kept), *cluster.leaving], stop=alone))
+    front = {tile for tile in needed if tile in alone}
+    if len(front) != 1:
+        return None
+    tile = front.pop()
+    while tile != leaf:
+        args = [arg for arg in tiles.args[tile] if tiles.value(arg) is None]
+        scaled = tiles.ops[tile] in {Scalar.MUL, Scalar.DIV, Scalar.NEG} and len(args) == 1
+        if not scaled:
+            break
+        tile = args[0]
+    return None if tile == leaf else tile

@@ -14,7 +14,9 @@ from nmc.ir.program import Scalar, apply
 from nmc.ir.tensor import Array
 
 
-def evaluate(tiles: Tiles, roots: Iterable[int], leaves: Mapping[int, Array], samples: int) -> dict[int, Array]:
+def evaluate(
+    tiles: Tiles, roots: Iterable[int], leaves: Mapping[int, Array], samples: int
+) -> dict[int, Array]:
     """The values of the roots, (samples, *shape), from those of the leaves; in the leaves' real type."""
     wanted = list(roots)
     real = next((array.dtype for array in leaves.values()), np.dtype(np.float64))
@@ -44,7 +46,9 @@ def _full(tiles: Tiles, tile: int, array: Array, samples: int) -> Array:
     return array
 
 
-def _value(tiles: Tiles, tile: int, values: Mapping[int, Array], real: np.dtype[np.generic], samples: int) -> Array:
+def _value(
+    tiles: Tiles, tile: int, values: Mapping[int, Array], real: np.dtype[np.generic], samples: int
+) -> Array:
     op, args, attr = tiles.ops[tile], tiles.args[tile], tiles.attrs[tile]
     if isinstance(op, Scalar):
         return apply(op, [values[arg] for arg in args])
@@ -61,7 +65,9 @@ def _value(tiles: Tiles, tile: int, values: Mapping[int, Array], real: np.dtype[
             result = result + tiles.arrays[attr[1]].astype(real)
         return result.reshape(samples, *tiles.shapes[tile])
     if isinstance(attr, ConvAttr):
-        result = convolve(_full(tiles, args[0], x, samples).reshape(samples, *attr.in_shape), attr, tiles, real)
+        result = convolve(
+            _full(tiles, args[0], x, samples).reshape(samples, *attr.in_shape), attr, tiles, real
+        )
         return result.reshape(samples, *tiles.shapes[tile])
     if isinstance(attr, PoolAttr):
         result = pool(_full(tiles, args[0], x, samples).reshape(samples, *attr.in_shape), attr)

@@ -227,7 +227,7 @@ def _spatial(space: Space, value: Value) -> None:
         features = any(isinstance(token, int) for token in axis)
         if place == 0 and features:
             raise Refusal("NMC060", "a window slides over samples that are features")
-        if place > 0 and BATCH in axis and space.batch > 1:
+        if place > 0 and BATCH in axis:
             raise Refusal("NMC060", "a window mixes samples")
         if place == 1 and TIME in axis:
             raise Refusal("NMC060", "a window takes time for channels")

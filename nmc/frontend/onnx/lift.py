@@ -25,14 +25,16 @@ COUNT_LIMIT = 1000.0
 class Lifted:
     """A neuron, and how it stands in for the program.
 
-    `gains` scale each input of the program before they are summed, `amplitude` the output. `variables` says which
-    variable of the neuron each state of the program is; states without one are functions of others.
+    `gains` scale each input of the program before they are summed, `offset` is added to the sum, `amplitude` scales
+    the output. `variables` says which variable of the neuron each state of the program is; states without one are
+    functions of others.
     """
 
     neuron: Neuron
     gains: tuple[Array, ...]
     amplitude: Array
     variables: dict[str, str]
+    offset: Array
     capped: float | None = None
 
 
@@ -97,10 +99,16 @@ class _Reader:
                 continue
             opaque = [key for key in atom.form if len(key) == 1 and isinstance(algebra.atoms[key[0]], Opaque)]
             offset = atom.form.get((), np.zeros(()))
-            if len(opaque) == 1 and set(atom.form) <= {(), opaque[0]} and bool(np.all(offset <= -COUNT_LIMIT)):
+            if (
+                len(opaque) == 1
+                and set(atom.form) <= {(), opaque[0]}
+                and bool(np.all(offset <= -COUNT_LIMIT))
+            ):
                 self.capped = float(-np.max(offset))
                 self.out = algebra.assume(self.out, number, true=False)
-                self.next = {name: algebra.assume(form, number, true=False) for name, form in self.next.items()}
+                self.next = {
+                    name: algebra.assume(form, number, true=False) for name, form in self.next.items()
+                }
 
     def _fold_spike_states(self) -> None:
         """A state that holds the last spike becomes a comparison of the membrane of the step before."""
@@ -142,7 +150,9 @@ class _Reader:
 
     def _starts_as(self, name: str, form: Form, other: str) -> bool:
         algebra = self.algebra
-        value = algebra.constant(substituted(algebra, form, {self.var(other): algebra.number(self.initial[other])}))
+        value = algebra.constant(
+            substituted(algebra, form, {self.var(other): algebra.number(self.initial[other])})
+        )
         return value is not None and bool(np.all(value == self.initial[name]))
 
     # ---- refractory periods -----------------------------------------------------------------------------------
@@ -178,7 +188,8 @@ class _Reader:
         ratio = algebra.ratio(free, out) if () not in free and () not in out else None
         held = algebra.assume(countdown, mask, true=True)
         less = algebra.subtract(algebra.variable(counter), algebra.number(1.0))
-        wanted = algebra.apply(Scalar.MAX, [less, {}])
+        wanted = algebra.tidied(algebra.apply(Scalar.MAX, [less, {}]))
+        held = algebra.tidied(held)
         if ratio is None or not algebra.same(held, wanted):
             return None
         membranes = [
@@ -216,21 +227,40 @@ class _Reader:
                 for name, gain in zip(self.program.inputs, gains, strict=True)
             )
         )
-        for parameters in self._proposals(membrane, current):
+        offset = self._offset(current)
+        drive = self.algebra.add(drive, self.algebra.number(offset))
+        for parameters in self._proposals(membrane, current, offset):
             spikes, v, i = self._own_forms(parameters, drive, membrane, current)
-            if not self.algebra.same(v, self.next[membrane]):
+            if not self.equal(v, self.next[membrane]):
                 continue
-            if current is not None and not self.algebra.same(i, self.next[current]):
+            if current is not None and not self.equal(i, self.next[current]):
                 continue
-            amplitude = self.algebra_ratio(self.out, spikes)
+            amplitude = self.amplitude(self.out, spikes)
             if amplitude is None:
                 continue
             variables = {membrane: "v"} | ({current: "i"} if current is not None else {})
             neuron = self._neuron(parameters, membrane, current, periods)
-            yield Lifted(neuron, gains, amplitude, variables, self.capped)
+            yield Lifted(neuron, gains, amplitude, variables, offset, self.capped)
 
-    def algebra_ratio(self, form: Form, of: Form) -> Array | None:
+    def equal(self, a: Form, b: Form) -> bool:
+        """Whether two forms mean the same."""
+        return self.algebra.same(a, b) or self.algebra.same(self.algebra.tidied(a), self.algebra.tidied(b))
+
+    def _offset(self, current: str | None) -> Array:
+        """What is added to the input before it enters a synapse."""
+        if current is None or not self.program.inputs:
+            return np.zeros(())
+        own = self.next[current]
+        enter = own.get((self.var(self.program.inputs[0]),))
+        constant = own.get(())
+        if enter is None or constant is None or bool(np.any(enter == 0)):
+            return np.zeros(())
+        return np.asarray(constant / enter)
+
+    def amplitude(self, form: Form, of: Form) -> Array | None:
         """The factor between two forms; None if they are not proportional, constants included."""
+        if of and form.keys() != of.keys():
+            form, of = self.algebra.tidied(form), self.algebra.tidied(of)
         if not of or form.keys() != of.keys():
             return None
         key = next(iter(of))
@@ -259,19 +289,20 @@ class _Reader:
         return None
 
     def _calm(self, form: Form) -> Form:
-        for step in self.algebra.steps_in(form):
-            form = self.algebra.assume(form, step, true=False)
-        if not any(len(key) == 1 and key[0] == self.var(name) for key in form for name in self.program.inputs):
-            return form
-        return form
+        """The form in a case in which the inputs count: without a spike, or above a clamp."""
+        steps = self.algebra.steps_in(form)
+        cases = [self._flipped(form, steps, None), *(self._flipped(form, steps, step) for step in steps)]
+        wanted = {(self.var(name),) for name in self.program.inputs}
+        return next((case for case in cases if wanted <= case.keys()), form)
 
-    def _proposals(self, membrane: str, current: str | None) -> Iterator[Parameters]:
+    def _proposals(self, membrane: str, current: str | None, offset: Array) -> Iterator[Parameters]:
         """Neurons that may be the program, from its coefficients."""
         algebra = self.algebra
         form = self.next[membrane]
         v = self.var(membrane)
         steps = sorted(set(algebra.steps_in(form)) | set(algebra.steps_in(self.out)))
         late = [step for step in steps if self._only(step, v)]
+        tried: list[tuple[Parameters, Array | None]] = []
         for below in (None, *steps):
             unclamped = form if below is None else algebra.assume(form, below, true=True)
             minimum: Array | None = None
@@ -287,13 +318,16 @@ class _Reader:
                 if step != below:
                     calm = algebra.assume(calm, step, true=False)
             for base in (calm, *(self._flipped(unclamped, steps, step) for step in steps if step != below)):
-                base_parameters = self._integration(base, membrane, current)
-                if base_parameters is not None:
-                    yield from self._with_fire(base_parameters, base, late, minimum)
+                found = self._integration(base, membrane, current, offset)
+                if found is None or any(_alike(found, other, minimum, least) for other, least in tried):
+                    continue
+                tried.append((found, minimum))
+                yield from self._with_fire(found, base, late, minimum)
 
-    def _flipped(self, form: Form, steps: Sequence[int], true: int) -> Form:
-        """The form where one indicator is 1 and the others are 0."""
-        form = self.algebra.assume(form, true, true=True)
+    def _flipped(self, form: Form, steps: Sequence[int], true: int | None) -> Form:
+        """The form where at most one indicator is 1 and the others are 0."""
+        if true is not None:
+            form = self.algebra.assume(form, true, true=True)
         for step in steps:
             if step != true:
                 form = self.algebra.assume(form, step, true=False)
@@ -303,7 +337,7 @@ class _Reader:
         atom = self.algebra.atoms[step]
         return isinstance(atom, Step) and {key for key in atom.form if key} == {(variable,)}
 
-    def _integration(self, h: Form, membrane: str, current: str | None) -> Parameters | None:
+    def _integration(self, h: Form, membrane: str, current: str | None, offset: Array) -> Parameters | None:
         """Decay, gain and bias of a membrane that does not spike."""
         v = (self.var(membrane),)
         x = (self.var(self.program.inputs[0]),) if self.program.inputs else None
@@ -317,7 +351,7 @@ class _Reader:
         if current is None or i is None:
             return Parameters(decay, direct, bias, None)
         own = self.next[current]
-        if set(own) - others - {i, x}:
+        if set(own) - others - {(), i, x}:
             return None
         keep, enter = own.get(i, zero), own.get(x, zero) if x is not None else zero
         through = h.get(i, zero)
@@ -328,22 +362,27 @@ class _Reader:
         gain = np.asarray(direct / enter)
         if not np.all(np.abs(through - gain * keep) <= CLOSE * np.maximum(np.abs(through), np.abs(gain))):
             return None
-        return Parameters(decay, gain, bias, (keep, enter, CurrentUsed.NEW))
+        own_bias = bias - direct * offset
+        own_bias = np.where(np.abs(own_bias) <= CLOSE * np.abs(bias), 0.0, own_bias)
+        return Parameters(decay, gain, own_bias, (keep, enter, CurrentUsed.NEW))
 
     def _with_fire(
         self, base: Parameters, h: Form, late: Sequence[int], minimum: Array | None
     ) -> Iterator[Parameters]:
         """The membrane with each spike and reset that its comparisons suggest."""
         yield replace(base, minimum=minimum)
+        counts = any(isinstance(atom, Opaque) and atom.op is Scalar.FLOOR for atom in self.algebra.atoms)
         for threshold, comparison in self._thresholds(h, late):
             fires = replace(base, minimum=minimum, threshold=threshold, comparison=comparison)
-            for spike_from in SpikeFrom:
-                for when in ResetWhen:
+            for when in ResetWhen if late else (ResetWhen.SAME_STEP,):
+                for spike_from in SpikeFrom if late else (SpikeFrom.NEW,):
                     shared = replace(fires, spike_from=spike_from, when=when)
+                    if counts:
+                        yield replace(shared, reset=Reset.MULTI_SPIKE)
+                        continue
                     if when is ResetWhen.SAME_STEP:
                         yield shared
                     yield replace(shared, reset=Reset.SUBTRACT)
-                    yield replace(shared, reset=Reset.MULTI_SPIKE)
                     for value in self._reset_values(h):
                         yield replace(shared, reset=Reset.TO_VALUE, value=value)
 
@@ -441,9 +480,7 @@ class _Reader:
             return algebra.add(v, algebra.multiply(spikes, away))
         return algebra.subtract(v, algebra.scaled(spikes, p.threshold))
 
-    def _neuron(
-        self, p: Parameters, membrane: str, current: str | None, periods: Array | None
-    ) -> Neuron:
+    def _neuron(self, p: Parameters, membrane: str, current: str | None, periods: Array | None) -> Neuron:
         synapse = None
         if p.synapse is not None and current is not None:
             keep, enter, used = p.synapse
@@ -463,6 +500,14 @@ class _Reader:
                 Tensor(np.zeros((), np.int64) if periods is None else periods),
             )
         return Neuron(self.shape, synapse, leaky, fire)
+
+
+def _alike(a: Parameters, b: Parameters, least: Array | None, other: Array | None) -> bool:
+    if (least is None) != (other is None) or (
+        least is not None and other is not None and not equal(least, other)
+    ):
+        return False
+    return equal(a.decay, b.decay) and equal(a.gain, b.gain) and equal(a.bias, b.bias)
 
 
 def _roles(states: Sequence[str]) -> list[tuple[str, str | None]]:

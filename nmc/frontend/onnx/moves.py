@@ -94,7 +94,9 @@ class Moves:
             order = np.lexsort((mine, pre))
             zeros = np.zeros(len(mine), np.int64)
             ones = np.ones(len(mine), np.float32)
-            sparse = Sparse(source, shape, Tensor(pre[order]), Tensor(mine[order]), Tensor(ones), Tensor(zeros))
+            sparse = Sparse(
+                source, shape, Tensor(pre[order]), Tensor(mine[order]), Tensor(ones), Tensor(zeros)
+            )
             part = self.add(f"{stem}.part", sparse)
             self.pending.append((arg, part, "", source))
             self.connect(part, collected, 0, "")
@@ -127,6 +129,8 @@ def _reshaping(source: Shape, shape: Shape) -> Op:
 
 def _transposition(index: Array, source: Shape) -> tuple[Shape, tuple[int, ...]] | None:
     """The shape and the order of its axes whose elements, in C order, are those of the index; None if there is none."""
+    if prod(source) != index.size:
+        return None
     if len(source) <= 5:
         elements = np.arange(prod(source)).reshape(source)
         for axes in permutations(range(len(source))):
@@ -140,9 +144,7 @@ def _transposition(index: Array, source: Shape) -> tuple[Shape, tuple[int, ...]]
     middle = tuple(index.shape[axis] for axis in order)
     axes = tuple(order.index(axis) for axis in range(index.ndim))
     elements = np.arange(index.size).reshape(middle).transpose(axes)
-    if prod(source) == index.size and bool((elements == index).all()):
-        return middle, axes
-    return None
+    return (middle, axes) if bool((elements == index).all()) else None
 
 
 __all__ = ["Kind", "Moves"]

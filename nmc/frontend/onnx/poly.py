@@ -105,6 +105,31 @@ class Algebra:
 
     # ---- arithmetic -------------------------------------------------------------------------------------------
 
+    def tidied(self, form: Form) -> Form:
+        """The form with [e >= 0] e written as [e > 0] e: they are equal, for e is 0 where they differ."""
+        for number in self.steps_in(form):
+            atom = self.atoms[number]
+            assert isinstance(atom, Step)
+            if atom.strict:
+                continue
+            groups: dict[Monomial, Form] = {}
+            for monomial, value in form.items():
+                if number in monomial:
+                    others = tuple(each for each in monomial if self.is_step(each) and each != number)
+                    rest = tuple(each for each in monomial if not self.is_step(each))
+                    groups.setdefault(others, {})[rest] = value
+            for others, factor in groups.items():
+                ratio = self.ratio(factor, atom.form)
+                if ratio is None or not self.same(factor, self.scaled(atom.form, ratio)):
+                    continue
+                strict = self._atom(Step(atom.form, strict=True))
+                swap: list[Form] = []
+                for rest, value in factor.items():
+                    swap.append({tuple(sorted((*rest, *others, number))): -value})
+                    swap.append({tuple(sorted((*rest, *others, strict))): value})
+                form = self.add(form, *swap)
+        return form
+
     def same(self, a: Form, b: Form) -> bool:
         """Whether two forms are equal up to single precision."""
         scale = max((float(np.max(np.abs(c))) for form in (a, b) for c in form.values()), default=0.0)
@@ -204,7 +229,9 @@ class Algebra:
                 continue
             if atom.strict and bool(np.any(np.abs(gap - 1) <= CLOSE)):
                 continue
-            return self._single(self.step(self.subtract(function.args[0], self.number(1.0)), strict=False), step)
+            return self._single(
+                self.step(self.subtract(function.args[0], self.number(1.0)), strict=False), step
+            )
         return step
 
     def _single(self, form: Form, default: int) -> int:
@@ -287,7 +314,9 @@ class Algebra:
         values = [self.constant(arg) for arg in args]
         if all(value is not None for value in values):
             with np.errstate(all="ignore"):
-                return self.number(apply(op, [np.asarray(value, np.float64) for value in values if value is not None]))
+                return self.number(
+                    apply(op, [np.asarray(value, np.float64) for value in values if value is not None])
+                )
         if len(args) == 1:
             return self._by_cases(args[0], lambda plain: self._plain_function(op, (plain,)))
         return self._plain_function(op, tuple(args))
@@ -346,11 +375,14 @@ class Algebra:
                 return self.function(op, args)
 
 
-def forms(algebra: Algebra, program: Program, known: Mapping[str, Form] | None = None) -> tuple[Form, list[Form]]:
+def forms(
+    algebra: Algebra, program: Program, known: Mapping[str, Form] | None = None
+) -> tuple[Form, list[Form]]:
     """The output and the new states of a program as forms; `known` are forms to take for some variables."""
     given = known or {}
     values: list[Form] = [
-        given[name] if name in given else algebra.variable(name) for name in (*program.inputs, *program.states)
+        given[name] if name in given else algebra.variable(name)
+        for name in (*program.inputs, *program.states)
     ]
     values += [algebra.number(constant.values) for constant in program.constants]
     for instruction in program.code:

@@ -53,7 +53,9 @@ class _Timeline:
         self.time = self.tiles.times
         self._crossings: dict[int, list[int]] = {}
         self._meanings: dict[int, tuple[object, ...]] = {}
-        reach: dict[int, int] = {tile: max((self.time[user] for user in self.users[tile]), default=-1) for tile in self.cone}
+        reach: dict[int, int] = {
+            tile: max((self.time[user] for user in self.users[tile]), default=-1) for tile in self.cone
+        }
         self._reach = reach
 
     def crossing(self, step: int) -> list[int]:
@@ -126,7 +128,9 @@ class _Timeline:
                 assert isinstance(attr, tuple)
                 leaves[tile] = _random(self.tiles.shapes[tile], f"{attr[0]} {step - attr[1]}")
         values = evaluate(self.tiles, born, leaves, SAMPLES)
-        return {tile: (self.tiles.shapes[tile], self.tiles.ops[tile] is Kind.INPUT, values[tile]) for tile in born}
+        return {
+            tile: (self.tiles.shapes[tile], self.tiles.ops[tile] is Kind.INPUT, values[tile]) for tile in born
+        }
 
 
 def _random(shape: tuple[int, ...], seed: object) -> Array:
@@ -155,7 +159,9 @@ def roll(trace: Trace) -> Rolled:
     inputs = {name: tile for name, tile in _inputs(tiles, line.cone).items()}
     old = {before: leaf for (before, _), leaf in zip(pairs, leaves, strict=True)}
     new = {now: leaf for (_, now), leaf in zip(pairs, leaves, strict=True)}
-    nexts = tiles.rebuild([now for _, now in pairs], {**_shifted(tiles, line.cone, steps - 2, inputs, old), **old})
+    nexts = tiles.rebuild(
+        [now for _, now in pairs], {**_shifted(tiles, line.cone, steps - 2, inputs, old), **old}
+    )
     names: list[str] = []
     roots: list[int] = []
     last: list[bool] = []
@@ -207,7 +213,12 @@ def _shifted(
     replaced: dict[int, int] = {}
     for tile in cone:
         attr = tiles.attrs[tile]
-        if tiles.ops[tile] is Kind.INPUT and isinstance(attr, tuple) and attr[1] == step and tile not in known:
+        if (
+            tiles.ops[tile] is Kind.INPUT
+            and isinstance(attr, tuple)
+            and attr[1] == step
+            and tile not in known
+        ):
             replaced[tile] = inputs[attr[0]]
     return replaced
 
@@ -271,7 +282,8 @@ def _started(net: StepNet, trace: Trace, outputs: Mapping[str, Value]) -> Rolled
     heavy = sum(array.size for array in trace.tiles.arrays) * steps > 50_000_000
     samples = 1 if heavy else SAMPLES
     inputs = {
-        name: rng.normal(0.3, 1.0, (steps, samples, *trace.tiles.shapes[tile])) for name, tile in net.inputs.items()
+        name: rng.normal(0.3, 1.0, (steps, samples, *trace.tiles.shapes[tile]))
+        for name, tile in net.inputs.items()
     }
     leaves: dict[int, Array] = {}
     for tile in trace.tiles.cone([tile for value in outputs.values() for tile in value.tiles]):

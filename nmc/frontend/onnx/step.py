@@ -61,9 +61,7 @@ def simulate(net: StepNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
     first = next(iter(inputs.values()))
     steps, samples = first.shape[:2]
     states = {
-        kept.leaf: np.broadcast_to(
-            kept.initial.astype(first.dtype), (samples, *net.tiles.shapes[kept.leaf])
-        )
+        kept.leaf: np.broadcast_to(kept.initial.astype(first.dtype), (samples, *net.tiles.shapes[kept.leaf]))
         for kept in net.kept
     }
     columns: dict[str, list[Array]] = {given.name: [] for given in net.given}
@@ -82,13 +80,47 @@ def simulate(net: StepNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 def normalized(net: StepNet) -> StepNet:
     """The network with shift registers as chains of values, and functions of old values as old values of functions."""
-    net = _pruned(_without_blocks(net))
-    return _merged(_delayed(_merged(net)))
+    net = _merged(_biased(_pruned(_without_blocks(net))))
+    return _pruned(_merged(_delayed(net)))
 
 
-def _rebuilt(net: StepNet, replaced: Mapping[int, int], kept: Sequence[Kept]) -> StepNet:
-    """Other leaves in place of some; `kept` are the new records, their `next` not rebuilt yet."""
-    roots = net.tiles.rebuild([each.next for each in kept] + [each.tile for each in net.given], replaced)
+def _biased(net: StepNet) -> StepNet:
+    """Constants that are added to a linear operation, and to nothing else of it, as its bias."""
+    tiles = net.tiles
+    cone = tiles.cone(net.roots())
+    uses: dict[int, int] = {}
+    for tile in cone:
+        for arg in tiles.args[tile]:
+            uses[arg] = uses.get(arg, 0) + 1
+    for root in net.roots():
+        uses[root] = uses.get(root, 0) + 1
+    replaced: dict[int, int] = {}
+    for tile in cone:
+        if tiles.ops[tile] not in {Scalar.ADD, Scalar.SUB}:
+            continue
+        for own, other in ((0, 1), (1, 0)):
+            linear, constant = tiles.args[tile][own], tiles.value(tiles.args[tile][other])
+            negative = tiles.ops[tile] is Scalar.SUB
+            if constant is None or uses[linear] > 1 or (negative and own == 1):
+                continue
+            if tiles.ops[linear] in {Kind.LINEAR, Kind.CONV}:
+                tiles.label = tiles.names[linear]
+                folded = tiles.scaled(linear, np.ones((), np.float32), -constant if negative else constant)
+                if tiles.ops[folded] in {Kind.LINEAR, Kind.CONV}:
+                    replaced[tile] = folded
+    return _rebuilt(net, replaced, net.kept) if replaced else net
+
+
+def _rebuilt(
+    net: StepNet,
+    replaced: Mapping[int, int],
+    kept: Sequence[Kept],
+    *,
+    entering: Mapping[int, int] | None = None,
+) -> StepNet:
+    """Other tiles in place of some; `kept` are the new records, their `next` not rebuilt yet."""
+    old = [each.next for each in kept] + [each.tile for each in net.given]
+    roots = net.tiles.rebuild(old, replaced, entering=entering)
     new_kept = tuple(
         Kept(each.leaf, root, each.initial, each.entering, each.leaving)
         for each, root in zip(kept, roots, strict=False)
@@ -170,34 +202,48 @@ def _merged(net: StepNet) -> StepNet:
 
 
 def _delayed(net: StepNet) -> StepNet:
-    """What is computed of old values alone and enters a linear operation becomes the old value of what is computed."""
+    """What is computed of old values alone becomes the old value of what is computed.
+
+    So it is for what enters a linear operation, and for what is kept again for another step.
+    """
     tiles = net.tiles
     by_leaf = {each.leaf: each for each in net.kept}
     kept = list(net.kept)
     replaced: dict[int, int] = {}
-    for tile in tiles.cone(net.roots()):
-        if tiles.ops[tile] not in {Kind.LINEAR, Kind.CONV, Kind.POOL, Kind.MATMUL, Kind.GATHER}:
+    entering = [
+        arg for tile in tiles.cone(net.roots()) if tiles.ops[tile] in _LAYERS for arg in tiles.args[tile]
+    ]
+    for arg in dict.fromkeys([*entering, *(each.next for each in net.kept)]):
+        if not isinstance(tiles.ops[arg], Scalar):
             continue
-        for arg in tiles.args[tile]:
-            if arg in replaced or not isinstance(tiles.ops[arg], Scalar):
-                continue
-            leaves = _old_only(tiles, arg, by_leaf)
-            if not leaves:
-                continue
-            (now,) = tiles.rebuild([arg], {leaf: by_leaf[leaf].next for leaf in leaves})
-            start = evaluate(
-                tiles,
-                [arg],
-                {
-                    leaf: np.broadcast_to(by_leaf[leaf].initial.astype(np.float64), tiles.shapes[leaf])[None]
-                    for leaf in leaves
-                },
-                1,
-            )[arg][0]
-            leaf = tiles.state(tiles.shapes[arg])
-            kept.append(Kept(leaf, now, start))
-            replaced[arg] = leaf
-    return _rebuilt(net, replaced, kept) if replaced else net
+        leaves = _old_only(tiles, arg, by_leaf)
+        if not leaves or any(by_leaf[leaf].next == arg for leaf in leaves):
+            continue
+        (now,) = tiles.rebuild([arg], {leaf: by_leaf[leaf].next for leaf in leaves})
+        start = _started(tiles, arg, [by_leaf[leaf] for leaf in leaves])
+        leaf = tiles.state(tiles.shapes[arg])
+        kept.append(Kept(leaf, now, start))
+        replaced[arg] = leaf
+    if not replaced:
+        return net
+    kept = [
+        Kept(each.leaf, replaced.get(each.next, each.next), each.initial, each.entering, each.leaving)
+        for each in kept
+    ]
+    return _rebuilt(net, {}, kept, entering=replaced)
+
+
+_LAYERS = frozenset({Kind.LINEAR, Kind.CONV, Kind.POOL, Kind.MATMUL, Kind.GATHER})
+
+
+def _started(tiles: Tiles, tile: int, kept: Sequence[Kept]) -> Array:
+    """A function of old values before step 0."""
+    leaves = {
+        each.leaf: np.broadcast_to(each.initial.astype(np.float64), tiles.shapes[each.leaf])[None]
+        for each in kept
+    }
+    value = evaluate(tiles, [tile], leaves, 1)[tile][0]
+    return value.ravel()[0].reshape(()) if bool((value == value.ravel()[0]).all()) else value
 
 
 def _old_only(tiles: Tiles, tile: int, by_leaf: Mapping[int, Kept]) -> list[int]:

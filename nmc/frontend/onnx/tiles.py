@@ -425,6 +425,11 @@ class Tiles:
                     attr.groups,
                 )
                 return self.conv(self.args[tile][0], new)
+        if op is Scalar.ADD:
+            for own, other in ((0, 1), (1, 0)):
+                added = self.value(self.args[tile][other])
+                if added is not None and self.ops[self.args[tile][own]] in {Kind.LINEAR, Kind.CONV}:
+                    return self.scaled(self.args[tile][own], factor, offset + added * factor)
         product = self.scalar(Scalar.MUL, [tile, self.const(_compressed(factor))])
         return self.scalar(Scalar.ADD, [product, self.const(_compressed(offset))])
 
@@ -501,13 +506,21 @@ class Tiles:
                 pending.extend(arg for arg in self.args[tile] if arg not in seen)
         return sorted(seen)
 
-    def rebuild(self, roots: Sequence[int], replaced: Mapping[int, int]) -> list[int]:
-        """The roots with some tiles replaced by others, through the constructors."""
+    def rebuild(
+        self, roots: Sequence[int], replaced: Mapping[int, int], *, entering: Mapping[int, int] | None = None
+    ) -> list[int]:
+        """The roots with some tiles replaced by others, through the constructors.
+
+        `entering` are replaced only where they enter an operation that is not on each element.
+        """
         new: dict[int, int] = dict(replaced)
+        elsewhere = entering or {}
         for tile in self.cone(roots, stop=replaced):
             if tile in new:
                 continue
             args = [new[arg] for arg in self.args[tile]]
+            if elsewhere and not isinstance(self.ops[tile], Scalar):
+                args = [elsewhere.get(old, arg) for old, arg in zip(self.args[tile], args, strict=True)]
             if args == list(self.args[tile]):
                 new[tile] = tile
                 continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from nmc.diagnostics import nearest
 from nmc.frontend.onnx import custom, elementwise, fold, layers, movement, recurrent
-from nmc.frontend.onnx.read import GraphIn, ModelIn, NodeIn, RefAttr
+from nmc.frontend.onnx.read import NEAR_LIMIT, GraphIn, ModelIn, NodeIn, RefAttr
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.tiles import Tiles
 from nmc.frontend.onnx.values import TIME, Axis, Noise, Space, Traced, Value
@@ -81,6 +82,8 @@ class Tracer:
             axes = self.plan.axes[port.name]
             shape = tuple(token for axis in axes for token in axis if isinstance(token, int))
             steps = self.plan.steps if any(TIME in axis for axis in axes) else 1
+            if steps > LONGEST or prod(shape) > NEAR_LIMIT:
+                raise Refusal("NMC063", f"input `{port.name}` has {steps} steps of shape {list(shape)}")
             self.tiles.label = port.name
             tiles = [self.tiles.input(port.name, t, shape) for t in range(steps)]
             scope.values[port.name] = self.space.make(axes, tiles, "f")

@@ -34,6 +34,7 @@ from nmc.ir.ops import (
     Transpose,
     parameters,
 )
+from nmc.ir.program import ARITY, Program
 from nmc.ir.tensor import Tensor
 
 SHAPE_CODES = frozenset({"NMC110", "NMC115", "NMC116"})
@@ -74,12 +75,13 @@ def operation_laws(node: Node) -> Iterator[Diagnostic]:
         case Ode() | Neuron():
             yield from _population(node, node.op.shape)
             yield from _neuron(node, node.op)
-        case Elementwise(shape):
+        case Elementwise(shape, program, initial):
             yield from _population(node, shape)
+            yield from _program(node, program, len(initial))
         case MatMul(a_shape, b_shape):
             yield from _shape(node, "a_shape", a_shape)
             yield from _shape(node, "b_shape", b_shape)
-            if len(a_shape) != len(b_shape) or len(a_shape) < 2 or a_shape[-1] != b_shape[-2]:
+            if not _multiplies(a_shape, b_shape):
                 message = f"a product of shapes {list(a_shape)} and {list(b_shape)}"
                 yield error("NMC116", message, node.at())
         case Reshape(in_shape, out_shape):
@@ -279,6 +281,13 @@ def _window(
                 yield error("NMC115", message, node.at("kernel"), help=f"axis {axis + 1} of {list(in_shape)}")
 
 
+def _multiplies(a: Shape, b: Shape) -> bool:
+    """Whether numpy.matmul takes shapes of equally many axes."""
+    if len(a) != len(b) or len(a) < 2:
+        return False
+    return a[-1] == b[-2] and all(m == n or 1 in {m, n} for m, n in zip(a[:-2], b[:-2], strict=True))
+
+
 # ---- neurons ----------------------------------------------------------------------------------------------
 
 
@@ -304,3 +313,25 @@ def _neuron(node: Node, op: Ode | Neuron) -> Iterator[Diagnostic]:
     if fire.reset is Reset.MULTI_SPIKE and (fire.threshold.values <= 0).any():
         message = f"a threshold of {fire.threshold.values.min():g}; several spikes a step need a positive one"
         yield error("NMC112", message, node.at("fire.threshold"))
+
+
+def _program(node: Node, program: Program, initial: int) -> Iterator[Diagnostic]:
+    """Instructions have their arguments, which come before them; each state has one value before and after."""
+    states = len(program.states)
+    if not states == len(program.next) == initial:
+        message = f"{states} states with {initial} initial and {len(program.next)} new values"
+        yield error("NMC114", message, node.at("program"))
+    known = len(program.inputs) + states + len(program.constants)
+    for number, instruction in enumerate(program.code):
+        if len(instruction.args) != ARITY[instruction.op]:
+            message = f"`{instruction.op.value}` takes {ARITY[instruction.op]} arguments, not {len(instruction.args)}"
+            yield error("NMC114", f"instruction {number}: {message}", node.at("program"))
+        if not all(0 <= arg < known + number for arg in instruction.args):
+            message = (
+                f"instruction {number} takes values {list(instruction.args)} of {known + number} before it"
+            )
+            yield error("NMC114", message, node.at("program"))
+    results = (program.output, *program.next)
+    if not all(0 <= index < known + len(program.code) for index in results):
+        message = f"results are values {list(results)} of {known + len(program.code)}"
+        yield error("NMC114", message, node.at("program"))

@@ -10,7 +10,18 @@ import networkx as nx
 
 from nmc.diagnostics import NOWHERE, Diagnostic, Loc, error, nearest, warning
 from nmc.ir.graph import Edge, Graph, Node
-from nmc.ir.ops import Elementwise, Input, Neuron, Ode, Output, Threshold, input_shape, output_shape, ports
+from nmc.ir.ops import (
+    Elementwise,
+    Input,
+    Neuron,
+    Ode,
+    Output,
+    Threshold,
+    input_shape,
+    output_shape,
+    parameters,
+    ports,
+)
 
 
 def reference_laws(graph: Graph) -> Iterator[Diagnostic]:
@@ -114,7 +125,7 @@ def reach_laws(graph: Graph) -> Iterator[Diagnostic]:
     if not graph.outputs:
         yield error("NMC107", "the graph has no output", _place(graph))
     incoming = graph.incoming()
-    own = [node.name for node in graph.nodes if not incoming[node.name] and _fires_alone(node)]
+    own = [node.name for node in graph.nodes if _drives_itself(node)]
     fed = _reachable(graph, [node.name for node in graph.inputs] + own, forward=True)
     used = _reachable(graph, [node.name for node in graph.outputs], forward=False)
     for node in graph.nodes:
@@ -126,9 +137,11 @@ def reach_laws(graph: Graph) -> Iterator[Diagnostic]:
             yield warning("NMC108", f"`{node.name}` reaches no output", node.at())
 
 
-def _fires_alone(node: Node) -> bool:
-    """Whether a neuron has a current of its own, so that it needs no input."""
-    return isinstance(node.op, Neuron) and node.op.membrane.bias is not None
+def _drives_itself(node: Node) -> bool:
+    """Whether a node gives something without receiving anything: a bias, or a program that may have one."""
+    constants = (parameters(node.op).get(path) for path in ("bias", "membrane.bias", "v_leak"))
+    driven = any(tensor is not None and tensor.data.any() for tensor in constants)
+    return driven or isinstance(node.op, Elementwise)
 
 
 def _reachable(graph: Graph, start: list[str], *, forward: bool) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,34 @@ Array = npt.NDArray[Any]
 KINDS = ("feed_forward", "recurrent", "convolutional", "delayed")
 
 # ---- models -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A neuron, as far as machine code is made for it: few kinds, so that tests do not wait for compilers."""
+
+    reset: Reset = Reset.TO_VALUE
+    when: ResetWhen = ResetWhen.SAME_STEP
+    comparison: Comparison = Comparison.ABOVE
+    refractory: int = 0
+    clamped: bool = False
+    own: bool = False
+    """Decays and thresholds of each neuron's own."""
+
+
+NEURONS = (
+    *[Kind()] * 8,
+    Kind(comparison=Comparison.AT_LEAST),
+    Kind(own=True),
+    *[Kind(Reset.SUBTRACT)] * 2,
+    Kind(Reset.SUBTRACT, ResetWhen.NEXT_AFTER_LEAK),
+    Kind(Reset.SUBTRACT, ResetWhen.SAME_STEP_ONCE),
+    Kind(Reset.TO_VALUE, ResetWhen.NEXT_AFTER_INPUT),
+    Kind(Reset.MULTI_SPIKE),
+    Kind(Reset.NONE, clamped=True),
+    Kind(refractory=2),
+)
+"""Half of all populations are what Lava's LIF is."""
 
 
 def model(kind: str, seed: int) -> Graph:
@@ -102,7 +131,7 @@ class _Builder:
         return Tensor(self.random.normal(0.35, 1.0, shape) / np.sqrt(fan_in))
 
     def linear(self, pre: int, post: int) -> ops.Linear:
-        bias = Tensor(self.random.normal(0, 0.1, post)) if self.random.random() < 0.5 else None
+        bias = self.bias((post,)) if self.random.random() < 0.5 else None
         return ops.Linear(self.weights((post, pre), pre), bias)
 
     def delayed(self, shape: ops.Shape, out: ops.Shape) -> ops.Sparse:
@@ -123,7 +152,7 @@ class _Builder:
             int(self.random.integers(1, min(4, width + 1))),
         )
         out = groups * int(self.random.integers(1, 4))
-        bias = Tensor(self.random.normal(0, 0.1, out)) if self.random.random() < 0.5 else None
+        bias = self.bias((out,)) if self.random.random() < 0.5 else None
         stride = tuple(int(s) for s in self.random.integers(1, 3, 2))
         padding = tuple(
             (int(p), int(p) + int(self.random.random() < 0.2)) for p in self.random.integers(0, 2, 2)
@@ -133,33 +162,29 @@ class _Builder:
         return ops.Conv(shape, weight, bias, stride, padding, (1, 1), groups)
 
     def neuron(self, shape: ops.Shape) -> ops.Neuron:
-        own = self.random.random() < 0.2
-        each = shape if own else ()
-        synapse = None
+        what = NEURONS[int(self.random.integers(len(NEURONS)))]
+        each = shape if what.own else ()
         zero = Tensor(np.float64(0))
+        synapse = None
         if self.random.random() < 0.5:
             synapse = ops.Synapse(Tensor(self.random.uniform(0, 0.95, each)), None, CurrentUsed.NEW, zero)
-        decay = Tensor(self.random.uniform(0.3, 0.99, each)) if self.random.random() < 0.8 else None
-        bias = Tensor(self.random.normal(0, 0.05, shape)) if self.random.random() < 0.3 else None
-        minimum = Tensor(np.float64(-1)) if self.random.random() < 0.15 else None
-        reset, when = Reset.TO_VALUE, ResetWhen.SAME_STEP
-        if self.random.random() < 0.5:
-            reset = Reset(int(self.random.integers(0, 4)))
-            when = ResetWhen(int(self.random.integers(0, 4)))
-            if reset in {Reset.MULTI_SPIKE, Reset.NONE}:
-                when = ResetWhen.SAME_STEP
-            elif reset is Reset.SUBTRACT and self.random.random() < 0.3:
-                when = ResetWhen.SAME_STEP_ONCE
+        decay = Tensor(self.random.uniform(0.5, 0.99, each)) if self.random.random() < 0.8 else None
+        bias = self.bias(shape) if self.random.random() < 0.3 and synapse is None else None
         fire = ops.Fire(
             Tensor(self.random.uniform(0.5, 1.5, each)),
-            Comparison(int(self.random.random() < 0.3)),
+            what.comparison,
             SpikeFrom.NEW,
-            reset,
-            when,
+            what.reset,
+            what.when,
             zero,
-            Tensor(np.int64(self.random.integers(1, 4) if self.random.random() < 0.15 else 0)),
+            Tensor(np.int64(what.refractory)),
         )
+        minimum = Tensor(np.float64(-1)) if what.clamped else None
         return ops.Neuron(shape, synapse, ops.Membrane(decay, None, bias, minimum, zero), fire)
+
+    def bias(self, shape: ops.Shape) -> Tensor:
+        """Small enough above zero that a layer that starts some steps early does not spike at once."""
+        return Tensor(np.clip(self.random.normal(0, 0.1, shape), -0.2, 0.05))
 
 
 def spikes(graph: Graph, seed: int, *, steps: int, samples: int) -> dict[str, Array]:

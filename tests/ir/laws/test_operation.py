@@ -1,6 +1,7 @@
 """Laws of one operation: each broken alone gives its finding, at its place, and the lawful one none."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,23 +14,28 @@ from nmc.ir.ops import (
     Conv,
     Delay,
     DelayLine,
+    Elementwise,
     Fire,
     Flatten,
     Input,
     Linear,
+    MatMul,
     Neuron,
     Ode,
     Op,
     Output,
     Pool,
     Pooling,
+    Reshape,
     Scale,
     Signal,
     SignalKind,
     Sparse,
     Synapse,
     Threshold,
+    Transpose,
 )
+from nmc.ir.program import Instruction, Program, Scalar
 from nmc.ir.tensor import FixedPoint, Tensor
 from tests.nets import FILE, lif, linear
 
@@ -47,6 +53,21 @@ CONV = Conv(
 )
 POOL = Pool((2, 6, 6), Pooling.SUM, (2, 2), (2, 2), ((0, 0), (0, 0)))
 ODE = Ode((3,), ONE, ONE, ONE, ONE, ONE, ONE, ONE)
+
+
+PROGRAM = Program(
+    ("",),
+    ("v",),
+    (ONE,),
+    (Instruction(Scalar.ADD, (0, 1)), Instruction(Scalar.ABOVE, (3, 2))),
+    output=4,
+    next=(3,),
+)
+"""v' = x + v; out = v' > 1."""
+
+
+def elementwise(**change: Any) -> Elementwise:
+    return Elementwise((3,), replace(PROGRAM, **change), (Tensor(0.0),), SignalKind.SPIKE)
 
 
 def laws(op: Op) -> list[Diagnostic]:
@@ -88,6 +109,10 @@ def sparse(*synapses: tuple[int, int, int]) -> Sparse:
         Threshold((3,), ONE, Comparison.AT_LEAST),
         ODE,
         lif(3, 2),
+        elementwise(),
+        MatMul((2, 3, 4), (1, 4, 5)),
+        Reshape((2, 6), (3, 4)),
+        Transpose((2, 3, 4), (2, 0, 1)),
     ],
 )
 def test_operation_laws_find_nothing_in_a_lawful_operation(op: Op) -> None:
@@ -217,6 +242,44 @@ def test_operation_laws_refuse_to_flatten_axes_that_are_not_there(start: int, en
     finding = the_only(Flatten((2, 3), start, end))
     assert finding.code == "NMC116"
     assert "axes are 0 to 1" in finding.help
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        MatMul((2, 3), (4, 2)),
+        MatMul((3,), (3,)),
+        MatMul((2, 3, 4), (4, 2)),
+        MatMul((2, 3, 4), (3, 4, 2)),
+        Reshape((2, 6), (3, 5)),
+        Transpose((2, 3), (0, 0)),
+        Transpose((2, 3), (0, 1, 2)),
+    ],
+)
+def test_operation_laws_refuse_products_and_movements_that_do_not_fit(op: Op) -> None:
+    assert the_only(op).code == "NMC116"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"next": ()}, "1 states with 1 initial and 0 new values"),
+        ({"states": ("v", "w"), "output": 5}, "2 states with 1 initial and 1 new values"),
+        ({"code": (Instruction(Scalar.NEG, (0, 1)),), "output": 3}, "`neg` takes 1 arguments, not 2"),
+        ({"code": (Instruction(Scalar.NEG, (3,)),), "output": 3}, "instruction 0 takes values [3] of 3"),
+        ({"output": 5}, "results are values [5, 3] of 5"),
+        ({"next": (-1,)}, "results are values [4, -1] of 5"),
+    ],
+)
+def test_operation_laws_refuse_programs_that_cannot_run(change: dict[str, object], message: str) -> None:
+    finding = the_only(elementwise(**change))
+    assert (finding.code, finding.loc.field) == ("NMC114", "program")
+    assert message in finding.message
+
+
+def test_operation_laws_look_into_the_constants_of_a_program() -> None:
+    assert the_only(elementwise(constants=(Tensor(NAN),))).loc.field == "program.constants.0"
+    assert the_only(elementwise(constants=(Tensor([1.0, 2.0]),))).code == "NMC110"
 
 
 def test_operation_laws_refuse_synapses_of_neurons_that_are_not_there() -> None:

@@ -188,7 +188,14 @@ def test_reach_laws_warn_of_what_no_input_reaches_and_what_reaches_no_output() -
     ]
 
 
-def test_reach_laws_accept_a_neuron_that_its_own_bias_drives() -> None:
+@pytest.mark.parametrize("bias", [0.2, 0.0])
+def test_reach_laws_accept_what_a_bias_drives(bias: float) -> None:
     op = lif(3)
-    driven = replace(op, membrane=replace(op.membrane, bias=Tensor(0.2)))
-    assert list(reach_laws(with_node(feed_forward(), Node("one", driven), Edge("one", "fc2")))) == []
+    driven = replace(op, membrane=replace(op.membrane, bias=Tensor(bias)))
+    alone = with_node(feed_forward(), Node("one", driven), Edge("one", "fc2"))
+    biased = replace(linear(3, 3), bias=Tensor([0.0, bias, 0.0]))
+    loop = with_node(feed_forward(), Node("lif", op), Edge("lif", "fc", 1), Edge("lif", "fc2"))
+    loop = with_node(loop, Node("fc", biased), Edge("fc", "lif"))
+    for graph, lost in ((alone, ["one"]), (loop, ["lif", "fc"])):
+        names = [finding.message for finding in reach_laws(graph)]
+        assert names == ([] if bias else [f"no input reaches `{name}`" for name in lost])
