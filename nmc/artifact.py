@@ -237,6 +237,10 @@ def _names(directory: Path) -> list[str]:
     return sorted(name.as_posix() for name in names if IGNORED not in name.parts)
 
 
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What text that is no manifest leads to; text that is no JSON to a ValueError."""
+
+
 def _read_manifest(directory: Path) -> Manifest:
     """The manifest alone, with names that stay in the folder. Raises CompileError: NMC146, NMC149."""
     path = directory / MANIFEST
@@ -261,7 +265,7 @@ def _read_manifest(directory: Path) -> Manifest:
         )
         if manifest.to_bytes() != content or not all(map(_is_inside, manifest.files)):
             raise ValueError("it is not as nmc writes it")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:  # not JSON: a ValueError
+    except _DAMAGED as fault:
         reason = f"it lacks {fault}" if isinstance(fault, KeyError) else str(fault)
         message = f"the manifest is damaged: {reason}"
         raise CompileError(

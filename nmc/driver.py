@@ -193,7 +193,14 @@ def compile(  # noqa: A001 - the word for it
 def _named(graph: Graph, name: str) -> Graph:
     """The graph with every place in the model's file by the file's bare name: an artifact names no folder."""
     nodes = tuple(replace(node, loc=replace(node.loc, file=name)) for node in graph.nodes)
-    notes = tuple(replace(each, loc=replace(each.loc, file=name)) for each in graph.notes)
+    notes = tuple(
+        replace(
+            each,
+            loc=replace(each.loc, file=name),
+            also=tuple(replace(place, file=name) for place in each.also),
+        )
+        for each in graph.notes
+    )
     return replace_graph(graph, nodes=nodes, notes=notes)
 
 

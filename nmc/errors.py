@@ -2,7 +2,7 @@
 
 Ranges: 001-099 frontends (NIR 001-039, lava-dl 040-049, ONNX 050-099), 100-149 the graph, its text and
 artifacts, 150-199 canonicalize and discretize, 200-249 calibrate and quantize, 250-299 delays, 300-349 partition
-and place, 400-449 Loihi, 500-549 arrays and simulation, 900-949 the command line.
+and place, 400-449 Loihi, 450-499 FPGA, 500-549 arrays and simulation, 900-949 the command line.
 """
 
 from __future__ import annotations
@@ -605,15 +605,153 @@ _CANONICALIZE: Mapping[str, Entry] = {
         "A note: no output depends on these nodes. An edge may be missing in the file.",
         "A probe that was left in the graph.",
     ),
+    "NMC160": Entry(
+        "a maximum of something else than spikes",
+        "Targets pool spikes by a neuron that fires when any of its window does. A maximum of graded or real "
+        "values is no sum and no spike, and no target has it.",
+        "`MaxPool2d` over membrane values: pool after the neuron, or use `SumPool2d`.",
+    ),
+    "NMC161": Entry(
+        "an operation that is neither a population nor a connection",
+        "Before placement a network is populations of neurons and linear connections between them. This "
+        "operation is neither.",
+        "An elementwise program between layers runs in golden, and on no target.",
+    ),
+    "NMC162": Entry(
+        "a membrane bias that cannot be sent as spikes",
+        "With `bias=source` biases come as spikes of a constant neuron, through the synaptic current. A bias "
+        "that acts on the membrane beside such a current cannot come that way.",
+        "Compile with `--set bias=membrane`, the default.",
+    ),
+    "NMC163": Entry(
+        "states in other coordinates",
+        "A reset to another value than zero, a reset in the next step, or a spike or current of the step "
+        "before is expressed by what hardware has. Spikes are the model's; recorded membranes are shifted or "
+        "later.",
+        "A neuron that resets to -0.1: its membrane is recorded as v + 0.1.",
+    ),
 }
 
-_QUANTIZE: Mapping[str, Entry] = {}
+_QUANTIZE: Mapping[str, Entry] = {
+    "NMC200": Entry(
+        "a parameter that the target's integers do not hold",
+        "A threshold or a bias, in units of the weights, is larger than the target's field for it. Fewer "
+        "weight bits make the unit larger and the number smaller.",
+        "A threshold 10,000 times the largest weight: compile with `--set weight_bits=4`.",
+    ),
+    "NMC201": Entry(
+        "a weight width that the target does not have",
+        "`--set weight_bits=` takes the widths that the target's synapses hold; `nmc targets NAME` lists "
+        "them.",
+        "`weight_bits=16` on `loihi`, which holds 1 to 8.",
+    ),
+    "NMC202": Entry(
+        "an input taken for spikes",
+        "The model file does not say what its input carries. Without calibration data it is taken to be "
+        "spikes, 0 or 1 in each step.",
+        "Direct (analogue) input: give `--calibrate data.npz` and it is sent as graded messages.",
+    ),
+    "NMC203": Entry(
+        "an analogue input on a target of spikes",
+        "The calibration data are not 0 and 1, and the target's messages carry no values.",
+        "Encode the input as spikes before the first layer.",
+    ),
+    "NMC204": Entry(
+        "an input sent as graded messages",
+        "Values are rounded to the nearest step of a power of two, half to even. The note gives the step and "
+        "the largest error on the calibration data.",
+        "`--set input_bits=` changes the width.",
+    ),
+    "NMC205": Entry(
+        "a threshold whose comparison changed",
+        "The target compares with `>` and the model with `>=`, or the other way. Where states are whole "
+        "weights the threshold moves by less than one of them and nothing changes; elsewhere it differs only "
+        "for states within one threshold unit, whose relative size is given.",
+        "SpikingJelly's `v >= 1` on Loihi.",
+    ),
+    "NMC210": Entry(
+        "a neuron that the target does not have",
+        "The chip's own neuron lacks something the model's needs: a reset by subtraction, a refractory "
+        "period, a lower bound, a decay of each neuron's own. `--set neurons=` says what to do: `custom` "
+        "programs an exact neuron where the target can, `stock` takes the nearest own neuron and measures the "
+        "difference, `refuse` stops.",
+        "`reset subtract` on Loihi with `--set neurons=refuse`.",
+    ),
+    "NMC211": Entry(
+        "a programmed neuron",
+        "The population runs as a neuron that is not the chip's own, exactly as the model says. On Loihi it "
+        "is a process of the emitted script on Lava's CPU backend, since the chip's microcode is not public.",
+        "snnTorch's default, reset by subtraction.",
+    ),
+    "NMC212": Entry(
+        "an approximated neuron",
+        "With `--set neurons=stock` the chip's own neuron stands in for the model's, and what it lacks is "
+        "left out.",
+        "A reset to zero instead of by subtraction.",
+    ),
+    "NMC213": Entry(
+        "what an approximation changes",
+        "All approximations together, measured in reals on the calibration data: the share of output cells "
+        "that differ.",
+        "Give `--calibrate` to have it measured.",
+    ),
+}
 
-_DELAYS: Mapping[str, Entry] = {}
+_DELAYS: Mapping[str, Entry] = {
+    "NMC250": Entry(
+        "a loop faster than the target",
+        "Every connection of the target takes time, and around a loop the model has less of it. Other delays "
+        "can be balanced by starting populations later; a loop cannot.",
+        "Two layers that feed each other with one step in all, on a target of one step a connection: give the "
+        "loop two.",
+    ),
+    "NMC251": Entry(
+        "a delay that cannot be held",
+        "A delay longer than a synapse holds is relayed by further neurons, which works for spikes only.",
+        "A graded signal delayed by 100 steps where 62 fit.",
+    ),
+    "NMC252": Entry(
+        "later outputs",
+        "Each connection takes a step on the target, so outputs come later than the model's by a fixed number "
+        "of steps. `nmc simulate` and `nmc verify` line them up again.",
+        "Two layers on Loihi: two steps.",
+    ),
+    "NMC253": Entry(
+        "a population that cannot wait for its first input",
+        "Populations run late on the target, and a bias acts before the first input arrives. nmc starts them "
+        "in the state from which they drift to the model's initial state, exactly; where no such state "
+        "exists, or the neuron would spike on the way, it stops.",
+        "A bias near the threshold in a deep layer: compile with `--set bias=source`.",
+    ),
+    "NMC254": Entry(
+        "a relayed delay",
+        "A delay longer than a synapse holds goes through populations that repeat spikes. They take neurons "
+        "and cores, and change no spike.",
+        "A delay of 100 steps where 62 fit: one relay population.",
+    ),
+}
 
-_PLACE: Mapping[str, Entry] = {}
+_PLACE: Mapping[str, Entry] = {
+    "NMC300": Entry(
+        "a neuron that no core can hold",
+        "The synapses or inputs of one neuron alone exceed a core.",
+        "A neuron with 200,000 inputs on Loihi: prune, or split its inputs over more neurons.",
+    ),
+    "NMC301": Entry(
+        "more cores than there are",
+        "The network needs more cores than the target has. The help names the layer that takes most.",
+        "Use fewer weight bits, or a smaller layer.",
+    ),
+    "NMC302": Entry(
+        "a neuron that reaches too many cores",
+        "Each core that a spike goes to takes an output axon of the sender's core.",
+        "A layer spread over more cores than an axon table has entries.",
+    ),
+}
 
 _LOIHI: Mapping[str, Entry] = {}
+
+_FPGA: Mapping[str, Entry] = {}
 
 _ARRAYS: Mapping[str, Entry] = {}
 
@@ -723,6 +861,7 @@ SECTIONS: tuple[Mapping[str, Entry], ...] = (
     _DELAYS,
     _PLACE,
     _LOIHI,
+    _FPGA,
     _ARRAYS,
     _COMMAND_LINE,
 )

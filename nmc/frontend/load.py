@@ -6,16 +6,23 @@ from pathlib import Path
 
 from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
+from nmc.ir.verify import verify_or_raise
 
 SUFFIXES = (".nir", ".net", ".onnx")
 """What nmc reads: NIR, lava-dl's network exchange, ONNX."""
 
 
 def load(path: Path) -> Graph:
-    """The network in the file, in the units that the file has. HDF5 is told apart by content, not by suffix.
+    """The network in the file, in the units that the file has, and lawful; warnings are among its notes.
 
     Raises CompileError with all findings of a stage; NMC003 where no reader takes the file.
     """
+    graph = _read(path)
+    return graph.with_notes(verify_or_raise(graph))
+
+
+def _read(path: Path) -> Graph:
+    """The network by the reader for the file; HDF5 is told apart by content, not by suffix."""
     if not path.is_file():
         message = "this is a folder, not a model file" if path.is_dir() else "there is no such file"
         raise CompileError(error("NMC001", message, Loc(str(path))))

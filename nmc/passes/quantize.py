@@ -233,7 +233,10 @@ def _units(
     largest = {name: _largest(weights, numbers[name]) for name, weights in incoming.items()}
     used = {name: value for name, value in largest.items() if value > 0}
     caps = _caps(op, arithmetic, per_weight, seen)
-    if used:
+    lossless = _lossless(op, incoming, numbers, arithmetic, caps, target=target, bits=bits)
+    if lossless is not None:
+        scale = lossless
+    elif used:
         scale = max(top / value for value in used.values())
         for name, value in used.items():
             unscaled = type(incoming[name]).__name__ in formats.unscaled
@@ -267,6 +270,79 @@ def _caps(op: Neuron, arithmetic: Arithmetic, per_weight: int, seen: Range | Non
             if value > 0:
                 caps.append(((1 << (width - 1)) - 1) / (HEADROOM * value * per_weight))
     return caps
+
+
+def _lossless(
+    op: Neuron,
+    incoming: Mapping[str, LinearOp],
+    numbers: Mapping[str, FixedPoint],
+    arithmetic: Arithmetic,
+    caps: list[float],
+    *,
+    target: TargetSpec,
+    bits: int,
+) -> float | None:
+    """A power of two at which every weight, the threshold, bias and initial states are exact; None if there is none.
+
+    Networks that were in the target's own integers already, as lava-dl's are, keep them to the bit: one is then
+    one accumulator unit. Others take the finest such grid that fits, for the sake of what decays round.
+    """
+    formats = target.weights
+    per_unit = 1 << (formats.shift + formats.bits[-1] - bits)
+    grids = [_grid(weights.weight.values, numbers[name].exponent) for name, weights in incoming.items()]
+    used = [grid for grid in grids if grid is not None]
+    if not used:
+        return None
+
+    def exact(unit: int) -> bool:
+        fits = all(_holds(incoming[name], numbers[name], unit, target=target, bits=bits) for name in incoming)
+        within = all(math.ldexp(1.0, -unit) <= cap for cap in caps)
+        return fits and within and _whole(op, arithmetic, per_unit, unit)
+
+    decays = [op.membrane.decay, None if op.synapse is None else op.synapse.decay]
+    own = per_unit.bit_length() - 1
+    steps = [_grid(decay.values, arithmetic.decay_bits) for decay in decays if decay is not None]
+    if all(step is None or step >= 0 for step in steps) and exact(own):
+        return math.ldexp(1.0, -own)
+    unit = min(used)
+    if not exact(unit):
+        return None
+    while exact(unit - 1):
+        unit -= 1
+    return math.ldexp(1.0, -unit)
+
+
+def _holds(op: LinearOp, number: FixedPoint, unit: int, *, target: TargetSpec, bits: int) -> bool:
+    """Whether every weight is a mantissa at the weight unit 2**unit and one exponent more."""
+    grid = _grid(op.weight.values, number.exponent)
+    if grid is None:
+        return True
+    highest = 0 if type(op).__name__ in target.weights.unscaled else target.weights.exponents[1]
+    exponent = min(grid - unit, highest)
+    return exponent >= 0 and _largest(op, number) <= math.ldexp((1 << (bits - 1)) - 1, unit + exponent)
+
+
+def _whole(op: Neuron, arithmetic: Arithmetic, per_unit: int, unit: int) -> bool:
+    """Whether threshold, bias and initial states are whole at the weight unit 2**unit."""
+    states = per_unit << arithmetic.input_shift
+    parameters = [(op.membrane.bias, states), (op.membrane.initial, states), (op.membrane.minimum, states)]
+    if op.synapse is not None:
+        parameters.append((op.synapse.initial, states))
+    if op.fire is not None:
+        parameters += [(op.fire.threshold, per_unit), (op.fire.value, states)]
+    scaled = [np.ldexp(tensor.values * grid, -unit) for tensor, grid in parameters if tensor is not None]
+    return all(np.array_equal(np.rint(values), values) for values in scaled)
+
+
+def _grid(values: npt.NDArray[np.float64], shift: int = 0) -> int | None:
+    """The largest exponent of two of which all values * 2**shift are whole multiples; None if all are zero."""
+    used = values[values != 0]
+    if used.size == 0:
+        return None
+    mantissa, exponent = np.frexp(used)
+    whole = np.ldexp(mantissa, 53).astype(np.int64)
+    lowest = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
+    return int((exponent - 53 + lowest).min()) + shift
 
 
 def _largest(op: LinearOp, number: FixedPoint) -> float:

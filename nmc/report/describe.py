@@ -220,7 +220,8 @@ def _neuron(op: Neuron) -> tuple[str, ...]:
     drive = "x"
     if op.synapse is not None:
         gain = "" if op.synapse.gain is None else _times(op.synapse.gain)
-        lines.append(f"i = {value(op.synapse.decay)} * i + {gain}x")
+        kept = f"{_times(op.synapse.decay)}i + " if op.synapse.decay.data.any() else ""
+        lines.append(f"i = {kept}{gain}x")
         drive = "i" if op.synapse.used is CurrentUsed.NEW else "i(t-1)"
     membrane = op.membrane
     decay = "" if membrane.decay is None else _times(membrane.decay)
@@ -274,8 +275,8 @@ def _reset(reset: Reset, when: ResetWhen, to: Tensor) -> str:
 def _integers(a: Arithmetic, exponent: int, *, synapse: bool) -> str:
     state = f"v of {a.v_bits} bits" + (f", i of {a.i_bits} bits" if synapse else "")
     decay = "" if a.decay_bits == 0 else f", decays in 1/{1 << a.decay_bits}"
-    rounding = a.rounding.name.lower().replace("_", " ")
-    return f"in integers of 2**{exponent}: {state}{decay}, rounding {rounding}, overflow {a.v_overflow.name.lower()}"
+    rounding, overflow = (each.name.lower().replace("_", " ") for each in (a.rounding, a.v_overflow))
+    return f"in integers of 2**{exponent}: {state}{decay}, rounding {rounding}, overflow {overflow}"
 
 
 __all__ = [

@@ -24,13 +24,14 @@ def width(text: str) -> int:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, align: Sequence[Align] = ()) -> str:
     """Columns two spaces apart under `head` and a rule; no trailing spaces.
 
-    A column without an `align` is right-aligned if every cell of it is a number or empty, else left-aligned.
+    Where `align` says nothing, the first column, of names, is left-aligned, and any other is right-aligned if every
+    cell of it is a number or empty.
     Characters that would break a line (control characters in a user's names) are shown as escapes.
     """
     cells = [[_printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(width(row[column]) for row in cells) for column in range(len(head))]
     sides = [
-        align[column] if column < len(align) else _side([row[column] for row in cells[1:]])
+        align[column] if column < len(align) else _side(column, [row[column] for row in cells[1:]])
         for column in range(len(head))
     ]
     lines = ["  ".join(map(_pad, row, widths, sides)).rstrip() for row in cells]
@@ -42,9 +43,9 @@ def _pad(cell: str, size: int, side: Align) -> str:
     return space + cell if side is Align.RIGHT else cell + space
 
 
-def _side(column: list[str]) -> Align:
-    numeric = all(not cell or cell[0].isdigit() or cell in ("-", "?") for cell in column)
-    return Align.RIGHT if numeric and any(column) else Align.LEFT
+def _side(column: int, cells: list[str]) -> Align:
+    numeric = all(not cell or cell[0].isdigit() for cell in cells)
+    return Align.RIGHT if column > 0 and numeric and any(cells) else Align.LEFT
 
 
 def _printable(text: str) -> str:

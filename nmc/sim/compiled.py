@@ -62,10 +62,7 @@ def compiled_with_rules(make: Callable[[int], Kernel]) -> Kernel:
     return compiled(make(RULES_DIGEST))
 
 
-@intrinsic
-def prefetch(_context: Any, array: Any, place: Any) -> Any:
-    """`prefetch(array, place)` begins to load the cache line of an element of a contiguous array, to read it soon."""
-
+def _prefetch(_context: Any, array: Any, place: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         contents = context.make_array(signature.args[0])(context, builder, arguments[0])
         address = builder.bitcast(builder.gep(contents.data, [arguments[1]]), cgutils.voidptr_t)
@@ -77,3 +74,7 @@ def prefetch(_context: Any, array: Any, place: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, place), generate
+
+
+prefetch: Kernel = intrinsic(_prefetch)
+"""In kernels, `prefetch(array, place)` starts to load an element of a contiguous array that is read soon."""

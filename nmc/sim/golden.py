@@ -30,8 +30,8 @@ from nmc.sim.trace import SimResult
 Array = npt.NDArray[Any]
 """Any: inputs of every numeric dtype."""
 
-CHUNK_BYTES = 1 << 20
-"""Signals of a chunk of time and a group of samples stay in a core's second cache: 1 to 2 MiB on current CPUs."""
+CHUNK_BYTES = 1 << 21
+"""Signals of a chunk of time and a group of samples stay in a core's second cache, 1 to 2 MiB on current CPUs."""
 
 Progress = Callable[[int, int], None]
 """Called with the sample-steps done and those to do, from one thread at a time."""
@@ -122,10 +122,10 @@ class Simulator:
         if any(block is not None for block in self.blocks):
             # Loops pay for every block of steps: many samples at once, few steps.
             chosen_group = min(share, room)
-            chosen_chunk = min(steps, max(1, room // chosen_group))
+            chosen_chunk = _even(steps, max(1, room // chosen_group))
         else:
-            chosen_chunk = min(steps, room)
-            chosen_group = min(share, max(1, room // chosen_chunk))
+            chosen_chunk = _even(steps, room)
+            chosen_group = _even(share, max(1, room // chosen_chunk))
         return chunk or chosen_chunk, group or chosen_group
 
     def _run_group(
@@ -155,6 +155,11 @@ class Simulator:
         outputs = {name: found[f"{name}.out"] for name in self.outputs}
         trace = {name: found[name] for name in self.record}
         return SimResult("golden", outputs, trace, spikes)
+
+
+def _even(amount: int, largest: int) -> int:
+    """The size of equal portions of `amount`, none above `largest`."""
+    return -(-amount // -(-amount // largest))
 
 
 class _Report:

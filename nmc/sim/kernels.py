@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from nmc.ir.fixed import fit, shift_right
 from nmc.sim.compiled import Kernel, compiled, compiled_with_rules, prefetch
-from nmc.sim.events import BLOCK, compact, padded
+from nmc.sim.events import compact
 
 Array = npt.NDArray[Any]
 """Any: a kernel is compiled once for each dtype that it meets."""
@@ -49,17 +49,11 @@ def take_spikes(digest: int) -> Kernel:
     ) -> None:
         """Events of an input of zeros and ones; `place` says where an element stands in memory, if it moves."""
         _ = digest
-        size = x.shape[2]
         slots = count.shape[1]
-        mark = np.zeros(padded(size), np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
-                ids, row = index[b, t % slots], x[t, first + b]
-                if size % BLOCK == 0:
-                    found = compact(row, ids)
-                else:
-                    mark[:size] = row
-                    found = compact(mark, ids)
+                ids = index[b, t % slots]
+                found = compact(x[t, first + b], ids)
                 if place.shape[0] > 0:
                     for k in range(found):
                         ids[k] = place[ids[k]]
@@ -217,56 +211,61 @@ def begin_with(row: Array, bias: Array) -> None:
 
 
 @compiled
-def add_rows(row: Array, weight: Array, ids: Array, start: int, stop: int) -> None:
-    """Adds the weights (pre + 1, post) of the presynaptic neurons ids[start:stop], eight in one pass."""
-    zero = weight.shape[0] - 1
-    for k in range(start, stop, ROWS):
-        a = weight[ids[k]]
-        b = weight[ids[k + 1] if k + 1 < stop else zero]
-        c = weight[ids[k + 2] if k + 2 < stop else zero]
-        d = weight[ids[k + 3] if k + 3 < stop else zero]
-        e = weight[ids[k + 4] if k + 4 < stop else zero]
-        f = weight[ids[k + 5] if k + 5 < stop else zero]
-        g = weight[ids[k + 6] if k + 6 < stop else zero]
-        h = weight[ids[k + 7] if k + 7 < stop else zero]
-        for j in range(row.shape[0]):
-            row[j] = row[j] + a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j]
-
-
-@compiled
-def rows_by_parts(
-    count: Array, index: Array, delay: int, weight: Array, bias: Array, limit: int, values: Array,
+def rows_of_integers(
+    count: Array, index: Array, delay: int, weight: Array, bias: Array, kind: Array, limit: int, values: Array,
     first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
-    """Rows of spikes in int16 partial sums of at most `limit` rows, of which no sum leaves 16 bits."""
-    slots, out_slots = count.shape[1], values.shape[1]
-    part = np.empty(values.shape[2], np.int16)
-    for b in range(samples):
+    """Integer rows of spikes, in partial sums of at most `limit` rows, which the dtype of `kind` holds."""
+    slots, out_slots, zero = count.shape[1], values.shape[1], weight.shape[0] - 1
+    part = np.empty(values.shape[2], kind.dtype)
+    for n in range(samples):
         for t in range(t0, t1):
             s = (t - delay) % slots
-            ids, found = index[b, s], count[b, s]
-            row = values[b, t % out_slots]
+            ids, found = index[n, s], count[n, s]
+            row = values[n, t % out_slots]
             begin_with(row, bias)
             for start in range(0, found, limit):
+                stop = min(start + limit, found)
                 part[:] = 0
-                add_rows(part, weight, ids, start, min(start + limit, found))
-                for j in range(row.shape[0]):
+                for k in range(start, stop, ROWS):
+                    a = weight[ids[k]]
+                    b = weight[ids[k + 1] if k + 1 < stop else zero]
+                    c = weight[ids[k + 2] if k + 2 < stop else zero]
+                    d = weight[ids[k + 3] if k + 3 < stop else zero]
+                    e = weight[ids[k + 4] if k + 4 < stop else zero]
+                    f = weight[ids[k + 5] if k + 5 < stop else zero]
+                    g = weight[ids[k + 6] if k + 6 < stop else zero]
+                    h = weight[ids[k + 7] if k + 7 < stop else zero]
+                    for j in range(part.shape[0]):
+                        part[j] += a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j]
+                for j in range(part.shape[0]):
                     row[j] += part[j]
 
 
 @compiled
-def rows(
+def rows_of_reals(
     count: Array, index: Array, delay: int, weight: Array, bias: Array, values: Array,
     first: int, samples: int, t0: int, t1: int,
 ) -> None:  # fmt: skip
-    """Rows of spikes."""
-    slots, out_slots = count.shape[1], values.shape[1]
-    for b in range(samples):
+    """Real rows of spikes, added to the bias one by one in the order of the spikes."""
+    slots, out_slots, zero = count.shape[1], values.shape[1], weight.shape[0] - 1
+    for n in range(samples):
         for t in range(t0, t1):
             s = (t - delay) % slots
-            row = values[b, t % out_slots]
+            ids, found = index[n, s], count[n, s]
+            row = values[n, t % out_slots]
             begin_with(row, bias)
-            add_rows(row, weight, index[b, s], 0, count[b, s])
+            for k in range(0, found, ROWS):
+                a = weight[ids[k]]
+                b = weight[ids[k + 1] if k + 1 < found else zero]
+                c = weight[ids[k + 2] if k + 2 < found else zero]
+                d = weight[ids[k + 3] if k + 3 < found else zero]
+                e = weight[ids[k + 4] if k + 4 < found else zero]
+                f = weight[ids[k + 5] if k + 5 < found else zero]
+                g = weight[ids[k + 6] if k + 6 < found else zero]
+                h = weight[ids[k + 7] if k + 7 < found else zero]
+                for j in range(row.shape[0]):
+                    row[j] = row[j] + a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j]
 
 
 @compiled
@@ -467,7 +466,7 @@ def pool_any(digest: int) -> Kernel:
         """The maximum of spikes over windows: a spike where a window has one."""
         _ = digest
         slots, out_slots = count.shape[1], out_count.shape[1]
-        mark = np.zeros(padded(size), np.uint8)
+        mark = np.zeros(size, np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
                 s = (t - delay) % slots

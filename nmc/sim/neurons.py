@@ -17,7 +17,7 @@ import numpy as np
 from nmc.ir.fixed import shift_right
 from nmc.ir.neuron import current_integer, current_real, exceeds, step_integer, step_real
 from nmc.sim.compiled import RULES_DIGEST, Kernel, compiled, compiled_with_rules
-from nmc.sim.events import compact, padded
+from nmc.sim.events import compact
 from nmc.sim.kernels import Array
 
 
@@ -90,7 +90,7 @@ def integer_kernel(rule: Rule) -> Kernel:
     ) -> None:  # fmt: skip
         _ = DIGEST
         size, slots = v.shape[1], source.shape[1]
-        mark = np.zeros(padded(size), np.uint8)
+        mark = np.zeros(size, np.uint8)
         decays, i_decays, thresholds, resets, minima, periods = p[0], p[1], p[2], p[3], p[4], p[5]
         # Read here, they are constants of the loop over neurons; of an array the compiler cannot know that.
         decay0, i_decay0, threshold0, reset0, minimum0, period0 = (
@@ -161,7 +161,7 @@ def real_kernel(rule: Rule) -> Kernel:
         number: Any = v.dtype.type
         zero = number(0)
         size, slots = v.shape[1], source.shape[1]
-        mark = np.zeros(padded(size), np.uint8)
+        mark = np.zeros(size, np.uint8)
         decays, gains, i_decays, i_gains = p[0], p[1], p[2], p[3]
         thresholds, resets, minima = p[4], p[5], p[6]
         decay0, gain0, i_decay0, i_gain0 = p[0, 0], p[1, 0], p[2, 0], p[3, 0]
@@ -221,7 +221,7 @@ def threshold(digest: int) -> Kernel:
     ) -> None:  # fmt: skip
         _ = digest
         size, slots = source.shape[2], source.shape[1]
-        mark = np.zeros(padded(size), np.uint8)
+        mark = np.zeros(size, np.uint8)
         for b in range(samples):
             for t in range(t0, t1):
                 x = source[b, (t - delay) % slots]

@@ -324,9 +324,7 @@ class _Planner:
             State(layout.inner(np.broadcast_to(each.values, op.shape), self.dtype)) for each in op.initial
         ]
         run = programs.Run(op, self.dtype, events=out.dtype is EVENTS)
-        kept = [
-            Kept(f"{node.name}.{name}", out.size, self.dtype) for name in op.program.states
-        ]
+        kept = [Kept(f"{node.name}.{name}", out.size, self.dtype) for name in op.program.states]
         self.add(node, run, *views, *states, *kept, out)
 
     def plan_threshold(self, node: Node, op: Threshold, out: Stream) -> None:
@@ -372,14 +370,17 @@ class _Planner:
         raw = out
         if prepared.finish is not None:
             raw = self.stream(f"{node.name}.sum", output_shape(op), prepared.dtype, None)
-        parameters: tuple[object, ...] = (prepared.weight, prepared.bias)
         match op:
             case Linear():
-                if spikes and prepared.limit:
-                    self.add(node, kernels.rows_by_parts, source, *parameters, prepared.limit, raw)
+                if not spikes:
+                    self.add(node, kernels.rows_of_values, source, prepared.weight, prepared.bias, raw)
+                elif prepared.part is None:
+                    self.add(node, kernels.rows_of_reals, source, prepared.weight, prepared.bias, raw)
                 else:
-                    kernel = kernels.rows if spikes else kernels.rows_of_values
-                    self.add(node, kernel, source, *parameters, raw)
+                    partial = (np.zeros(0, prepared.part), prepared.limit)
+                    self.add(
+                        node, kernels.rows_of_integers, source, prepared.weight, prepared.bias, *partial, raw
+                    )
             case Sparse():
                 self.plan_sparse(node, op, source, raw)
             case Conv():

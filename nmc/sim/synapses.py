@@ -31,13 +31,14 @@ class Weights:
     """The parameters of a linear operation for kernels.
 
     `weight` is (pre + 1, post) with a row of zeros behind, (in channel, tap, out channel of a group), or one a
-    synapse; `bias` one an output element, empty without a bias. `dtype` holds every sum exactly; at most `limit`
-    rows of spikes fit an int16, 0 if that is not proved for as many as one pass takes.
+    synapse; `bias` one an output element, empty without a bias. `dtype` holds every sum exactly; `part`, of
+    integers, the sum of at most `limit` rows.
     """
 
     weight: Array
     bias: Array
     dtype: np.dtype[Any]
+    part: np.dtype[Any] | None
     limit: int
     finish: Finish | None
 
@@ -45,7 +46,9 @@ class Weights:
 def prepare(node: Node, op: LinearOp, number: FixedPoint | None, dtype: np.dtype[Any]) -> Weights:
     """Weights for inputs in the format `number`, or for reals in `dtype`."""
     if number is None:
-        return Weights(_arrange(op, op.weight.values.astype(dtype)), _bias(op, dtype, 0), dtype, 0, None)
+        return Weights(
+            _arrange(op, op.weight.values.astype(dtype)), _bias(op, dtype, 0), dtype, None, 0, None
+        )
     accumulator = op.accumulator
     assert accumulator is not None and op.weight.number is not None, node.name
     exponent = number.exponent + op.weight.number.exponent
@@ -70,13 +73,19 @@ def prepare(node: Node, op: LinearOp, number: FixedPoint | None, dtype: np.dtype
     sums = np.dtype(f"int{next(w for w in (narrowest, 32, 64) if bound.bit_length() < w)}")
     if up:
         weight = (weight.astype(np.int64) << up).astype(_narrow(weight, up))
-    largest = max(1, int(weight.max(initial=0)), -int(weight.min(initial=0)))
-    limit = 32767 // largest // ROWS * ROWS if weight.dtype.itemsize <= 2 else 0
+    part, limit = _partial(weight, sums)
     shift = finest - accumulator.number.exponent
     left, right = max(shift, 0), max(-shift, 0)
     proved = accumulator.overflow is Overflow.PROVED_ABSENT or bound <= accumulator.number.highest
     finish = None if shift == 0 and proved else Finish(accumulator, left, right)
-    return Weights(_arrange(op, weight), _bias(op, sums, finest), sums, limit, finish)
+    return Weights(_arrange(op, weight), _bias(op, sums, finest), sums, part, limit, finish)
+
+
+def _partial(weight: Array, sums: np.dtype[Any]) -> tuple[np.dtype[Any], int]:
+    """What partial sums are kept in, and of how many rows: int16 if it holds at least one pass."""
+    largest = max(1, int(weight.max(initial=0)), -int(weight.min(initial=0)))
+    rows = 32767 // largest // ROWS * ROWS
+    return (np.dtype(np.int16), rows) if rows else (sums, 1 << 31)
 
 
 def _narrow(weight: Array, up: int) -> np.dtype[Any]:

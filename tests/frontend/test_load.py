@@ -82,3 +82,11 @@ def test_load_takes_thousands_of_nodes(tmp_path: Path) -> None:
     edges = list(zip(names, [*names[1:], "output"], strict=True))
     nir.write(tmp_path / "model.nir", nir.NIRGraph(nodes, edges, type_check=False))
     assert [node.name for node in load(tmp_path / "model.nir").nodes] == [*names, "output"]
+
+
+def test_load_notes_what_the_laws_warn_of(tmp_path: Path) -> None:
+    nodes = files.chain()
+    path = tmp_path / "model.nir"
+    files.write(path, {**nodes, "lif2": nodes["lif"]}, [*files.CHAIN, ("fc", "lif2")])
+    notes = {finding.code: finding for finding in load(path).notes}
+    assert notes["NMC108"].message == "`lif2` reaches no output"

@@ -63,15 +63,17 @@ def test_quantize_gives_every_number_a_format() -> None:
 
 def test_quantize_makes_integers_of_the_neuron_by_hand() -> None:
     # One weight of 0.5 is 127 units of 2 accumulator units, so a real one is 254 weight units, 508 accumulator
-    # units and 508 * 64 state units: threshold 1 -> 508, bias 0.125 -> 4064, decay 7/8 -> 3584/4096.
+    # units and 508 * 64 state units: threshold 1.001 -> 508.5 -> 509, bias 0.125 -> 4064, decay 7/8 -> 3584/4096.
     model = chain(
-        ("w", Linear(Tensor(np.array([[0.5]])))), ("l", lif((1,), bias=0.125, initial=-0.25)), shape=(1,)
+        ("w", Linear(Tensor(np.array([[0.5]])))),
+        ("l", lif((1,), bias=0.125, initial=-0.25, spikes=fire(1.001))),
+        shape=(1,),
     )
     integers = quantized(model)
     op = neuron(integers)
     assert op.fire is not None and op.membrane.decay is not None and op.membrane.bias is not None
     assert weight(integers).data.tolist() == [[127]]
-    assert int(op.fire.threshold.data) == 508
+    assert int(op.fire.threshold.data) == 509
     assert int(op.membrane.bias.data) == 4064
     assert int(op.membrane.decay.data) == 3584
     assert int(op.membrane.initial.data) == -8128
@@ -297,3 +299,25 @@ def test_quantize_does_not_depend_on_the_units_of_the_model(seed: int, unit: flo
     np.testing.assert_array_equal(weight(a).data, weight(b).data)
     np.testing.assert_allclose(neuron(a).fire.threshold.data, neuron(b).fire.threshold.data, atol=1)  # pyright: ignore
     assert real(unit).values == unit
+
+
+def test_quantize_keeps_a_network_in_the_target_s_own_integers_to_the_bit() -> None:
+    # As lava-dl writes them: even weights, whole thresholds, decays in 1/4096, biases in 1/64.
+    rng = np.random.default_rng(13)
+    w = Linear(Tensor(rng.integers(-20, 30, (6, 8)) * 2.0))
+    population = lif((6,), decay=3501 / 4096, bias=5 / 64, spikes=fire(301.0))
+    integers = quantized(chain(("w", w), ("l", population), shape=(8,)))
+    op = neuron(integers)
+    assert op.fire is not None and op.membrane.bias is not None and op.exponent == -6
+    np.testing.assert_array_equal(2 * weight(integers).data.astype(int), w.weight.values)
+    assert (int(op.fire.threshold.data), int(op.membrane.bias.data)) == (301, 5)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.25, 3 * 2.0**-9])
+def test_quantize_loses_nothing_where_all_parameters_lie_on_one_grid(unit: float) -> None:
+    rng = np.random.default_rng(14)
+    w = Linear(Tensor(rng.integers(-15, 32, (6, 8)) * unit))
+    integers = quantized(chain(("w", w), ("l", lif((6,), decay=0.9, spikes=fire(40 * unit))), shape=(8,)))
+    np.testing.assert_array_equal(weight(integers).values, w.weight.values)
+    assert neuron(integers).fire.threshold.values == 40 * unit  # pyright: ignore
+    assert np.abs(weight(integers).data).max() > 31, "the finest such grid"

@@ -154,6 +154,11 @@ def test_equation_says_which_current_drives_the_membrane() -> None:
     )
 
 
+def test_equation_of_a_current_that_keeps_nothing_is_its_input() -> None:
+    synapse = Synapse(Tensor(0.0), None, CurrentUsed.NEW, ZERO)
+    assert describe.equation(neuron((3,), synapse=synapse))[:2] == ("i = x", "v = 0.9 * v + i")
+
+
 def test_equation_of_an_ode_is_differential() -> None:
     op = Ode((2,), Tensor(0.005), None, Tensor(0.02), Tensor(2.0), Tensor(0.0), Tensor(1.0), None)
     assert describe.equation(op) == (

@@ -22,6 +22,10 @@ def test_table_keeps_to_the_side_it_is_told() -> None:
     assert text.splitlines()[2:] == ["1    x", "22  yy"]
 
 
+def test_table_aligns_names_left_even_if_they_are_numbers() -> None:
+    assert table(["layer", "n"], [["1", "5"], ["12", "10"]]).splitlines()[2:] == ["1       5", "12     10"]
+
+
 @pytest.mark.parametrize(
     ("text", "columns"), [("abc", 3), ("é", 1), ("e\u0301", 1), ("神経", 4), ("", 0), ("naïve", 5)]
 )

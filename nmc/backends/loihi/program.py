@@ -116,6 +116,8 @@ class Rule:
     minimum: Tensor | None = None
 
     def __post_init__(self) -> None:
+        once = self.when is not ResetWhen.SAME_STEP_ONCE or self.reset is Reset.SUBTRACT
+        check(once, "only a subtraction happens once in the same step")
         _formatted("refractory", self.refractory, REFRACTORY)
         if self.minimum is not None:
             _formatted("minimum", self.minimum, STATE)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,26 +92,41 @@ def _main(folder: str, count: str) -> None:
     import sanafe
 
     architecture: Any = sanafe.load_loihi()  # pyright: ignore
+    chip: Any = sanafe.SpikingChip(architecture)
     for index in range(int(count)):
-        place = Path(folder) / str(index)
-        network = files.read({str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*.*")})
-        with np.load(place / "spikes.npz") as table:
-            steps, samples = (int(number) for number in table["extent"])
-            spikes = {
-                name: np.unpackbits(table[str(n)], count=steps * samples * math.prod(end.shape)).reshape(
-                    steps, samples, -1
-                )
-                for n, (name, end) in enumerate(network.ends.items())
-            }
-        estimate = _simulate(sanafe, architecture, network, spikes, steps=steps, samples=samples)
-        (place / "estimate.json").write_text(json.dumps(estimate))
+        # A chip takes two seconds to make and cannot be made empty again: each job has a fork of the first.
+        child = os.fork()
+        if child == 0:
+            try:
+                _job(sanafe, architecture, chip, Path(folder) / str(index))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(1)
+
+
+def _job(sanafe: Any, architecture: Any, chip: Any, place: Path) -> None:
+    network = files.read({str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*.*")})
+    with np.load(place / "spikes.npz") as table:
+        steps, samples = (int(number) for number in table["extent"])
+        spikes = {
+            name: np.unpackbits(table[str(n)], count=steps * samples * math.prod(end.shape)).reshape(
+                steps, samples, -1
+            )
+            for n, (name, end) in enumerate(network.ends.items())
+        }
+    chip.load(_build(sanafe, architecture, network))
+    (place / "estimate.json").write_text(
+        json.dumps(_simulate(chip, network, spikes, steps=steps, samples=samples))
+    )
 
 
 def _simulate(
-    sanafe: Any, architecture: Any, network: Network, spikes: Spikes, *, steps: int, samples: int
+    chip: Any, network: Network, spikes: Spikes, *, steps: int, samples: int
 ) -> dict[str, list[list[float]]]:
-    chip: Any = sanafe.SpikingChip(architecture)
-    chip.load(_build(sanafe, architecture, network))
     names = ("seconds", "joules", "messages", "synaptic_events", "active_neurons")
     table: dict[str, list[list[float]]] = {name: [] for name in names}
     bias = {p.name: _per_neuron(p, _bias(p)) for p in network.populations}

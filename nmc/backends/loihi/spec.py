@@ -45,7 +45,12 @@ STOCK = Arithmetic(
 PROGRAMMED = replace(
     STOCK,
     comparisons=tuple(Comparison),
-    resets=tuple((reset, when) for reset in Reset for when in ResetWhen),
+    resets=tuple(
+        (reset, when)
+        for reset in Reset
+        for when in ResetWhen
+        if when is not ResetWhen.SAME_STEP_ONCE or reset is Reset.SUBTRACT
+    ),
     minimum=True,
     refractory=63,  # 6 bits, as Loihi's own refractory delay; Davies 2018 (see DAVIES)
     heterogeneous=("bias", "decay", "synapse_decay", "threshold"),

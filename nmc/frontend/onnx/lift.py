@@ -520,7 +520,7 @@ def _roles(states: Sequence[str]) -> list[tuple[str, str | None]]:
 
 def _tensor(array: Array) -> Tensor:
     """The numbers in single precision where that is what they are, else in double."""
-    if array.size and bool(np.all(array == array.ravel()[0])):
+    if array.size and bool(np.all(np.abs(array - array.ravel()[0]) <= 1e-9 * np.abs(array))):
         array = array.ravel()[0].reshape(())
     single = array.astype(np.float32)
     close = np.abs(single.astype(np.float64) - array) <= 1e-9 * np.abs(array)

@@ -16,11 +16,14 @@ import numpy as np
 from nmc.frontend.onnx.evaluate import evaluate
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet, simulate
+from nmc.frontend.onnx.sweep import swept
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.frontend.onnx.trace import Trace
 from nmc.frontend.onnx.values import Value
 from nmc.ir.program import TRUTH, Scalar
 from nmc.ir.tensor import Array
+
+_MULTIPLES = frozenset({Scalar.MUL, Scalar.DIV, Scalar.NEG})
 
 SAMPLES = 3
 TOLERANCE = 1e-9
@@ -80,9 +83,22 @@ class _Timeline:
                     if arg not in seen and self.time[arg] >= 0:
                         seen.add(arg)
                         heapq.heappush(queue, -arg)
-            else:
+                continue
+            source = self._rescaled(tile)
+            if source is None:
                 kept.add(tile)
+            elif source not in seen:
+                seen.add(source)
+                heapq.heappush(queue, -source)
         return kept
+
+    def _rescaled(self, tile: int) -> int | None:
+        """The elementwise tile that a tile is a plain multiple of; the later step can multiply again."""
+        if tile in self.given or self.tiles.ops[tile] not in _MULTIPLES:
+            return None
+        args = [arg for arg in self.tiles.args[tile] if self.tiles.uniform(arg) is None]
+        plain = len(args) == 1 and isinstance(self.tiles.ops[args[0]], Scalar)
+        return args[0] if plain and self.time[args[0]] == self.time[tile] else None
 
     def _essential(self, kept: set[int]) -> list[int]:
         """Without what can be computed, element by element, of the rest."""
@@ -159,23 +175,20 @@ def roll(trace: Trace) -> Rolled:
     inputs = {name: tile for name, tile in _inputs(tiles, line.cone).items()}
     old = {before: leaf for (before, _), leaf in zip(pairs, leaves, strict=True)}
     new = {now: leaf for (_, now), leaf in zip(pairs, leaves, strict=True)}
-    nexts = tiles.rebuild(
-        [now for _, now in pairs], {**_shifted(tiles, line.cone, steps - 2, inputs, old), **old}
-    )
-    names: list[str] = []
-    roots: list[int] = []
-    last: list[bool] = []
-    for name, value in outputs.items():
-        names.append(name)
-        roots.append(value.tiles[-1])
-        last.append(not value.timed)
-    shown = tiles.rebuild(roots, {**_shifted(tiles, line.cone, steps - 1, inputs, new), **new})
+    known = {**_shifted(tiles, line.cone, steps - 2, inputs, old), **old}
+    nexts = tiles.rebuild([now for _, now in pairs], known)
+    names = list(outputs)
+    last = [not outputs[name].timed for name in names]
+    # What the file gives at every step is taken from the step that also says what is kept: one spelling for both.
+    every = tiles.rebuild([outputs[name].tiles[-2] for name in names if outputs[name].timed], known)
+    final = {**_shifted(tiles, line.cone, steps - 1, inputs, new), **new}
+    only = tiles.rebuild([outputs[name].tiles[-1] for name in names if not outputs[name].timed], final)
     given = tuple(
-        Given(name, tile, outputs[name].axes, only)
-        for name, tile, only in zip(names, shown, last, strict=True)
+        Given(name, (only if is_last else every).pop(0), outputs[name].axes, is_last)
+        for name, is_last in zip(names, last, strict=True)
     )
     zero = tuple(Kept(leaf, root, np.zeros((), np.float32)) for leaf, root in zip(leaves, nexts, strict=True))
-    net = StepNet(tiles, inputs, zero, given)
+    net = swept(StepNet(tiles, inputs, zero, given))
     _check_leaves(net)
     return _started(net, trace, outputs)
 

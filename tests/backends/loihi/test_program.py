@@ -24,7 +24,7 @@ from nmc.backends.loihi.program import (
     conv_shape,
 )
 from nmc.ir.graph import Slice
-from nmc.ir.neuron import Reset
+from nmc.ir.neuron import Reset, ResetWhen
 from nmc.ir.tensor import Tensor
 from tests.backends.loihi.networks import on_one_core, population
 
@@ -133,7 +133,9 @@ def test_a_population_refuses_parameters_of_another_shape() -> None:
         population("l", (2,), rule=Rule(refractory=Tensor([1, 2, 3], REFRACTORY)))
 
 
-def test_a_rule_refuses_other_formats() -> None:
+def test_a_rule_refuses_other_formats_and_a_reset_that_happens_once_and_is_no_subtraction() -> None:
+    with pytest.raises(ValueError, match="only a subtraction"):
+        Rule(reset=Reset.TO_VALUE, when=ResetWhen.SAME_STEP_ONCE)
     with pytest.raises(ValueError, match="`refractory` is"):
         replace(STOCK, refractory=Tensor(1, DECAY))
 
