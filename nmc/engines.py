@@ -20,6 +20,7 @@ from nmc.frontend import load
 from nmc.ir import text
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Input, Neuron, SignalKind, Threshold, output_shape
+from nmc.ir.tensor import FixedPoint
 from nmc.passes.discretize import discretize
 from nmc.sim import golden
 from nmc.sim.compare import Divergence, first_divergence
@@ -93,10 +94,11 @@ def simulate(
 ) -> SimResult:
     """Run a network on inputs (steps, samples, *shape) by name, on golden, its machine or a witness.
 
-    `record` names `node.v`, `node.i` or `node.spikes`. `steps` cuts the inputs or adds silence to them. An artifact
-    whose outputs come `latency` steps late runs that much longer, and its outputs are moved back by it: they hold
-    the model's steps. Traces hold every step that ran. `dtype` is of graphs in reals. `progress` is called with the
-    sample-steps done and those to do, by golden only.
+    `record` names `node.v`, `node.i` or `node.spikes`. `steps` cuts the inputs or adds silence to them. An
+    artifact whose outputs come `latency` steps late runs that much longer, and its outputs are moved back by
+    it: they hold the model's steps, graded ones as values rather than mantissas. Traces hold every step that
+    ran. `dtype` is of graphs in reals. `progress` is called with the sample-steps done and those to do, by
+    golden only.
     """
     network = _as_network(network)
     graph = network.graph
@@ -107,8 +109,14 @@ def simulate(
         result = golden.simulate(graph, given, record=record, dtype=dtype, progress=progress)
     else:
         result = _run(_artifact(network, engine), given, engine=engine, record=record)
-    outputs = {name: array[late:] for name, array in result.outputs.items()}
+    numbers = {node.name: graph.signals()[node.name].number for node in graph.outputs}
+    outputs = {name: _values(array[late:], numbers.get(name)) for name, array in result.outputs.items()}
     return replace(result, outputs=outputs)
+
+
+def _values(output: Array, number: FixedPoint | None) -> Array:
+    """An output in the model's units: mantissas of a graded one as reals."""
+    return output if number is None or number.exponent == 0 else np.ldexp(output, number.exponent)
 
 
 def _as_network(network: Network | Graph | Path) -> Network:
@@ -210,7 +218,8 @@ def variables(graph: Graph, node: str) -> tuple[str, ...]:
 class Verification:
     """Whether engines gave the same on the same inputs; the last of `engines` is the one that diverged.
 
-    `compared` names, for each engine but golden, the variables that both had: `node.v`, outputs by their name.
+    `compared` names, for each engine but golden, the variables that both had: `node.v`, outputs by their
+    name.
     """
 
     engines: tuple[str, ...]
@@ -238,8 +247,9 @@ def verify(
 ) -> Verification:
     """Compare golden with the machine and witnesses: outputs, and spikes and states of every population.
 
-    Without `inputs`, seeded random ones. Without `engines`, every witness of the target that can run here; those
-    that cannot are named in a note. The comparison ends with the first engine that diverges from golden.
+    Without `inputs`, seeded random ones. Without `engines`, every witness of the target that can run here;
+    those that cannot are named in a note. The comparison ends with the first engine that diverges from
+    golden.
     """
     network = _as_network(network)
     graph = network.graph
@@ -321,7 +331,9 @@ def _never_spiked(graph: Graph, result: SimResult) -> list[Diagnostic]:
     if not names:
         return []
     message = f"never spiked, so that little of it was compared: {', '.join(names)}"
-    advice = "give inputs with --input; if none makes it spike, the model may have been read with a wrong step"
+    advice = (
+        "give inputs with --input; if none makes it spike, the model may have been read with a wrong step"
+    )
     return [note("NMC920", message, graph.nodes[0].loc, help=f"{advice}: --preset, --dt")]
 
 

@@ -27,9 +27,9 @@ def checked_inputs(
 ) -> tuple[dict[str, Array], int, int]:
     """Inputs as simulators read them, (steps, samples, elements), with the numbers of steps and samples.
 
-    Spikes become uint8, graded inputs of an integer graph int64 mantissas, all else `dtype`. Raises CompileError
-    with everything that is wrong: arrays that are missing or unknown, shapes, NaN, spikes that are not 0 or 1,
-    mantissas that are not integers or out of range.
+    Spikes become uint8, graded inputs of an integer graph int64 mantissas, all else `dtype`. Raises
+    CompileError with everything that is wrong: arrays that are missing or unknown, shapes, NaN, spikes that
+    are not 0 or 1, mantissas that are not integers or out of range.
     """
     findings: list[Diagnostic] = []
     arrays: dict[str, Array] = {}
@@ -147,9 +147,10 @@ def _place(graph: Graph) -> Loc:
 def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<arrays>") -> dict[str, Array]:
     """One array (steps, samples, *shape) for each input, from arrays by name as a file holds them.
 
-    Each input takes the array of its name; a graph with one input takes the only array of any name whose shape
-    fits. Arrays (steps, *shape) are one sample. Others (labels) are left aside. For graded inputs with a number
-    the values are rounded half to even onto its grid and saturated, as `to_mantissas` does.
+    Each input takes the array of its name; a graph with one input takes the only array of any name whose
+    shape fits. Arrays (steps, *shape) are one sample. Others (labels) are left aside. For graded inputs with
+    a number the values are rounded half to even onto its grid, as `to_mantissas` does; what exceeds it is
+    refused when it runs.
     """
     findings: list[Diagnostic] = []
     mapped: dict[str, Array] = {}
@@ -162,7 +163,8 @@ def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<array
         signal = node.op.signal
         if array.ndim == len(signal.shape) + 1:
             array = array[:, None]
-        if signal.kind is SignalKind.GRADED and signal.number is not None and array.dtype.kind in "biuf":
+        finite = array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
+        if signal.kind is SignalKind.GRADED and signal.number is not None and finite:
             array = to_mantissas(array, signal.number)
         mapped[node.name] = array
     raise_errors(findings)
@@ -170,9 +172,8 @@ def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<array
 
 
 def to_mantissas(values: Array, number: FixedPoint) -> npt.NDArray[np.int64]:
-    """The mantissas nearest to values, halves to even, saturated to what `number` holds."""
-    scaled = np.rint(np.ldexp(values.astype(np.float64), -number.exponent))
-    return np.clip(scaled, number.lowest, number.highest).astype(np.int64)
+    """The mantissas nearest to values, halves to even; they may exceed what `number` holds."""
+    return np.rint(np.ldexp(values.astype(np.float64), -number.exponent)).astype(np.int64)
 
 
 def _named(node: Node, signal: Signal, arrays: Mapping[str, Array], *, alone: bool) -> Array | None:

@@ -228,7 +228,9 @@ class _Sample:
             total = [a + (b * factor if self.integer else b) for a, b in zip(total, values, strict=True)]
         return total, finest
 
-    def parameter(self, tensor: Tensor | None, shape: Shape, default: float, exponent: int | None = None) -> list[Value]:
+    def parameter(
+        self, tensor: Tensor | None, shape: Shape, default: float, exponent: int | None = None
+    ) -> list[Value]:
         """One value an element, in integers in units of 2**exponent."""
         if tensor is None:
             return [self.num(default)] * math.prod(shape)
@@ -312,7 +314,9 @@ class _Sample:
         assert op.accumulator is not None and op.weight.number is not None
         unit = two_to(exponent + op.weight.number.exponent)
         bias_unit = two_to(bias.number.exponent) if bias is not None and bias.number is not None else 0
-        return [self.accumulated(x * unit + y * bias_unit, op.accumulator) for x, y in zip(total, b, strict=True)]
+        return [
+            self.accumulated(x * unit + y * bias_unit, op.accumulator) for x, y in zip(total, b, strict=True)
+        ]
 
     def accumulated(self, value: Fraction, accumulator: Accumulator) -> int:
         number = accumulator.number
@@ -342,9 +346,7 @@ class _Sample:
         if synapse is not None:
             old = p(synapse.initial) if first else self.result.i[name][-1]
             i_decay, i_gain = decays(synapse.decay), p(synapse.gain, 1)
-            new = [
-                self.current(op, i, d, g, a) for i, d, g, a in zip(old, i_decay, i_gain, x, strict=True)
-            ]
+            new = [self.current(op, i, d, g, a) for i, d, g, a in zip(old, i_decay, i_gain, x, strict=True)]
             self.result.i[name].append(new)
             drive = new if synapse.used is CurrentUsed.NEW else old
         states: list[Value] = []

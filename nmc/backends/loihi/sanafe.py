@@ -92,7 +92,7 @@ def _main(folder: str, count: str) -> None:
     import sanafe
 
     architecture: Any = sanafe.load_loihi()  # pyright: ignore
-    chip: Any = sanafe.SpikingChip(architecture)
+    chip: Any = sanafe.SpikingChip(architecture)  # pyright: ignore
     for index in range(int(count)):
         # A chip takes two seconds to make and cannot be made empty again: each job has a fork of the first.
         child = os.fork()
@@ -118,7 +118,9 @@ def _job(sanafe: Any, architecture: Any, chip: Any, place: Path) -> None:
             )
             for n, (name, end) in enumerate(network.ends.items())
         }
-    chip.load(_build(sanafe, architecture, network))
+    chip.load(
+        _build(sanafe, architecture, network), overwrite=False
+    )  # it is empty, and clearing takes a second
     (place / "estimate.json").write_text(
         json.dumps(_simulate(chip, network, spikes, steps=steps, samples=samples))
     )
@@ -132,7 +134,8 @@ def _simulate(
     bias = {p.name: _per_neuron(p, _bias(p)) for p in network.populations}
     for sample in range(samples):
         rows: dict[str, list[float]] = {name: [] for name in names}
-        chip.reset()
+        if sample:
+            chip.reset()
         for source in network.sources:
             for neuron, train in zip(
                 chip.mapped_neuron_groups[source.name], spikes[source.name][:, sample].T, strict=True
