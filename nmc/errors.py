@@ -861,13 +861,13 @@ _COMMAND_LINE: Mapping[str, Entry] = {
         "a population never spiked",
         "`nmc verify` compares what happens, and here nothing did: neurons that stay silent are "
         "compared in their membranes only. Random spikes, which it uses without `--input`, may be "
-        "too few for a network.",
-        "Give `nmc verify` data of your own: `--input test.npz`.",
+        "too few for a network, and a model that was read with a wrong step hardly spikes at all.",
+        "Give `nmc verify` data of your own, `--input test.npz`; compile a file of Sinabs with `--preset sinabs`.",
     ),
     "NMC921": Entry(
         "a witness was left out",
-        "Without `--engine`, `nmc verify` runs every witness that is ready here and says which are "
-        "not. With `--engine NAME`, a witness that is not ready is an error.",
+        "Without `--engine`, `nmc verify` runs every witness that is ready here, and says which are "
+        "not or took too long. With `--engine NAME`, a witness that cannot run is an error.",
         "`nmc tools install lava`, and verify again.",
     ),
 }

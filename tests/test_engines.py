@@ -166,6 +166,18 @@ def test_verify_reports_a_witness_that_fails(model: Path, tmp_path: Path) -> Non
     assert "the witness fell over" in refused.value.findings[0].message
 
 
+def test_verify_leaves_a_witness_out_that_takes_too_long_unless_it_was_named(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {"toy": "tests.toy:SLOW"})
+    driver.write(driver.compile(model, target="toy").artifact, tmp_path / "slow")
+    done = driver.verify(tmp_path / "slow")
+    assert done.engines == ("golden", "machine")
+    assert any(note.code == "NMC921" and "timed out" in note.message for note in done.notes)
+    with pytest.raises(CompileError):
+        driver.verify(tmp_path / "slow", engines=["slow"])
+
+
 def test_verify_runs_only_the_witnesses_that_are_named(artifact: Path) -> None:
     assert driver.verify(artifact, engines=["mirror"]).engines == ("golden", "machine", "mirror")
     with pytest.raises(UsageError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,10 @@ def _broken(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, 
     raise RuntimeError("the witness fell over")
 
 
+def _slow(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
+    raise subprocess.TimeoutExpired("slow", 600)
+
+
 def _marked() -> str | None:
     return None if Path(os.environ[MARK]).exists() else "`absent` is not installed"
 
@@ -105,6 +110,9 @@ TOY = Backend(
         Witness("absent", _marked, _mirror, _mark),
     ),
 )
+
+SLOW = replace(TOY, witnesses=(Witness("slow", lambda: None, _slow),))
+"""The same with a witness that takes too long."""
 
 CROOKED = replace(
     TOY, witnesses=(Witness("crooked", lambda: None, _crooked), Witness("broken", lambda: None, _broken))

@@ -1,7 +1,7 @@
 # ruff: noqa: PLR0917 - a step rule takes its numbers in the order of its formula
-"""Further neurons, as Lava computes them in fixed point: ternary, resetting, adaptive, sigma-delta, resonate-and-fire.
+"""Further neurons, as Lava computes them in fixed point.
 
-Scalar rules as in `neuron`, from lava-nc 0.10.0, `Loihi2SimCfg(select_tag="fixed_pt")`; each names its file under
+Ternary, resetting, adaptive, sigma-delta and resonate-and-fire: scalar rules as in `neuron`, from lava-nc 0.10.0, `Loihi2SimCfg(select_tag="fixed_pt")`; each names its file under
 `lava/proc`. The operations of the IR do not use them yet. States come first, then the input, then parameters; the
 new states are returned in the same order, with what is sent last.
 """

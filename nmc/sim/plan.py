@@ -23,6 +23,7 @@ from nmc.ir.ops import (
     MatMul,
     Neuron,
     Ode,
+    Op,
     Output,
     Pool,
     Pooling,
@@ -65,12 +66,20 @@ class Plan:
 
 
 def is_integer(graph: Graph) -> bool:
-    """Whether the graph computes in integers: one of its operations has an arithmetic or an accumulator."""
-    return any(
-        (isinstance(node.op, Neuron) and node.op.arithmetic is not None)
-        or (isinstance(node.op, Linear | Sparse | Conv) and node.op.accumulator is not None)
-        for node in graph.nodes
-    )
+    """Whether the graph computes in integers: one of its operations has an arithmetic or a number format."""
+    return any(_computes_in_integers(node.op) for node in graph.nodes)
+
+
+def _computes_in_integers(op: Op) -> bool:
+    match op:
+        case Neuron():
+            return op.arithmetic is not None
+        case Linear() | Sparse() | Conv():
+            return op.accumulator is not None
+        case Scale(_, tensor) | Threshold(_, tensor):
+            return tensor.number is not None
+        case _:
+            return False
 
 
 def make_plan(graph: Graph, *, dtype: np.dtype[Any], watched: frozenset[str] = frozenset()) -> Plan:

@@ -1,4 +1,4 @@
-"""Networks as the recordings from lava-nc 0.10.0 describe them, as integer graphs; see `golden/loihi` in the recordings."""
+"""Networks as the recordings from lava-nc 0.10.0 describe them (`golden/loihi`), as integer graphs."""
 
 from __future__ import annotations
 

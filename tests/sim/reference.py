@@ -32,7 +32,6 @@ from nmc.ir.ops import (
     Pooling,
     Scale,
     Shape,
-    SignalKind,
     Sparse,
     Threshold,
     input_shape,
@@ -234,7 +233,8 @@ class _Sample:
         """One value an element, in integers in units of 2**exponent."""
         if tensor is None:
             return [self.num(default)] * math.prod(shape)
-        values = np.broadcast_to(tensor.data, shape).ravel().tolist()
+        given = tensor.data if self.integer else tensor.values
+        values = np.broadcast_to(given, shape).ravel().tolist()
         if not self.integer or exponent is None:
             return [self.num(x) for x in values]
         assert tensor.number is not None

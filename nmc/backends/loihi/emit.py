@@ -16,6 +16,7 @@ from nmc.backends.loihi.lava import SCRIPT
 from nmc.backends.loihi.program import (
     BIAS,
     BIAS_EXPONENT,
+    CONV_BITS,
     CONV_FIELD,
     DECAY,
     DECAY_BITS,
@@ -52,6 +53,8 @@ Integers = npt.NDArray[np.int64]
 
 SPIKE = FixedPoint(1, False, 0)
 
+ADVICE = "use fewer `--set message_bits=` or `--set weight_bits=`"
+
 
 def emit(graph: Graph) -> Program:
     """The program's files, with the script that runs them on Lava, and what it takes of the chip.
@@ -70,6 +73,7 @@ def lower(graph: Graph) -> Network:
     sources: list[Source] = []
     populations: list[Population] = []
     outputs: list[Output] = []
+    findings: list[Diagnostic] = []
     incoming = graph.incoming()
     for node in graph.nodes:
         match node.op:
@@ -78,7 +82,10 @@ def lower(graph: Graph) -> Network:
                 form = (0, False) if number is None else (number.bits, number.signed)
                 sources.append(Source(node.name, signal.shape, *form))
             case ops.Neuron():
-                populations.append(_population(node.name, node.op))
+                try:
+                    populations.append(_population(node.name, node.op))
+                except ValueError as fault:
+                    findings.append(error("NMC400", str(fault), node.loc, help=ADVICE))
             case ops.Output():
                 (edge,) = incoming[node.name]
                 outputs.append(Output(node.name, edge.src, edge.delay))
@@ -87,11 +94,14 @@ def lower(graph: Graph) -> Network:
     graded_populations = {population.name for population in populations if population.graded}
     bits = {source.name: source.message_bits for source in sources}
     bits |= {p.name: MESSAGE_BITS if p.name in graded_populations else 0 for p in populations}
-    findings: list[Diagnostic] = []
+    raise_errors(findings)
     found: list[Connection] = []
     for link in connections(graph):
         number = signals[link.src].number or SPIKE
-        found += _connection(graph, link, number, bits[link.src], findings)
+        try:
+            found += _connection(graph, link, number, bits[link.src], findings)
+        except ValueError as fault:
+            findings.append(error("NMC400", str(fault), graph[link.name].loc, help=ADVICE))
     raise_errors(findings)
     return Network(
         tuple(sources),
@@ -203,12 +213,19 @@ def _connection(
         case _:
             lines = op if isinstance(op, ops.Sparse) else _conv_lines(op)
             if exponent < 0 and np.unique(lines.delay.data).size > 1:
-                text = (
-                    f"`{link.name}` drops bits of sums over several delays, which Lava drops delay by delay"
-                )
-                findings.append(error("NMC400", text, loc, help="use fewer `--set message_bits=`"))
-                return
-            yield from _sparse(lines, how, graph)
+                text = f"`{link.name}` drops bits of sums over delays, which Lava drops delay by delay"
+                findings.append(error("NMC400", text, loc, help=ADVICE))
+            elif isinstance(op, ops.Conv) and _largest_sum(op, how) >= 1 << (CONV_BITS - 1):
+                text = f"a sum of `{link.name}` may not fit {CONV_BITS} bits, and as single synapses it does not wrap"
+                findings.append(error("NMC400", text, loc, help=ADVICE))
+            else:
+                yield from _sparse(lines, how, graph)
+
+
+def _largest_sum(op: ops.Conv, how: _Link) -> int:
+    """What a convolution could reach with every message at its largest."""
+    per_output = np.abs(_mantissas(op.weight)).reshape(op.weight.shape[0], -1).sum(axis=1)
+    return int(per_output.max(initial=0)) << (how.raised + how.exponent + how.message_bits)
 
 
 def _dense(op: ops.Linear, how: _Link) -> Dense:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nmc.backends.loihi import files
 from nmc.backends.loihi.mesh import Mesh, step_seconds
 from nmc.backends.loihi.program import (
+    CONV_BITS,
     DECAY_BITS,
     STATE,
     STATE_SHIFT,
@@ -48,8 +49,6 @@ INPUT_LIMIT = 1 << 25
 
 BYTES_AT_ONCE = 1 << 28
 """Memory for delayed inputs of the samples that run side by side."""
-
-CONV_BITS = 24  # width of a convolution's sum; lava-nc 0.10.0, proc/conv/models.py
 
 
 @dataclass(frozen=True, slots=True)

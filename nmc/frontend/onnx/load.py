@@ -16,6 +16,7 @@ from nmc.frontend.onnx.roll import roll
 from nmc.frontend.onnx.states import pair
 from nmc.frontend.onnx.step import Given, Kept, StepNet, normalized
 from nmc.frontend.onnx.tiles import Kind
+from nmc.frontend.onnx.sweep import swept
 from nmc.frontend.onnx.trace import Plan, Trace, Tracer
 from nmc.frontend.onnx.values import BATCH, TIME, Axis, Value
 from nmc.ir.graph import Graph
@@ -112,7 +113,7 @@ def _finish(model: ModelIn, net: StepNet, plan: Plan) -> Graph:
     if model.half:
         half = _note(model, "NMC076", "numbers stored in half precision are computed in single precision")
         net = StepNet(net.tiles, net.inputs, net.kept, net.given, (*net.notes, half))
-    builder = Builder(normalized(net), model.file, plan.axes)
+    builder = Builder(normalized(swept(normalized(net))), model.file, plan.axes)
     graph = builder.build()
     proved = sum(proof.points for proof in builder.proofs)
     notes: list[Diagnostic] = []

@@ -16,14 +16,13 @@ import numpy as np
 from nmc.frontend.onnx.evaluate import evaluate
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet, simulate
-from nmc.frontend.onnx.sweep import swept
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.frontend.onnx.trace import Trace
 from nmc.frontend.onnx.values import Value
 from nmc.ir.program import TRUTH, Scalar
 from nmc.ir.tensor import Array
 
-_MULTIPLES = frozenset({Scalar.MUL, Scalar.DIV, Scalar.NEG})
+_LAYERS = frozenset({Kind.LINEAR, Kind.CONV})
 
 SAMPLES = 3
 TOLERANCE = 1e-9
@@ -83,22 +82,9 @@ class _Timeline:
                     if arg not in seen and self.time[arg] >= 0:
                         seen.add(arg)
                         heapq.heappush(queue, -arg)
-                continue
-            source = self._rescaled(tile)
-            if source is None:
+            else:
                 kept.add(tile)
-            elif source not in seen:
-                seen.add(source)
-                heapq.heappush(queue, -source)
         return kept
-
-    def _rescaled(self, tile: int) -> int | None:
-        """The elementwise tile that a tile is a plain multiple of; the later step can multiply again."""
-        if tile in self.given or self.tiles.ops[tile] not in _MULTIPLES:
-            return None
-        args = [arg for arg in self.tiles.args[tile] if self.tiles.uniform(arg) is None]
-        plain = len(args) == 1 and isinstance(self.tiles.ops[args[0]], Scalar)
-        return args[0] if plain and self.time[args[0]] == self.time[tile] else None
 
     def _essential(self, kept: set[int]) -> list[int]:
         """Without what can be computed, element by element, of the rest."""
@@ -138,6 +124,11 @@ class _Timeline:
     def _evaluated(self, born: Sequence[int], step: int) -> dict[int, tuple[object, ...]]:
         before = self.crossing(step - 1) if step > 0 else []
         leaves = {tile: _random(self.tiles.shapes[tile], step - self.time[tile]) for tile in before}
+        # Layers are known by their weights: what they would give may be nothing at all, for want of spikes.
+        layers = [tile for tile in self.tiles.cone(born, stop=leaves) if self.tiles.ops[tile] in _LAYERS]
+        leaves |= {
+            tile: _random(self.tiles.shapes[tile], self.tiles.attrs[tile]) for tile in layers if tile not in leaves
+        }
         for tile in self.tiles.cone(born, stop=leaves):
             if self.tiles.ops[tile] is Kind.INPUT and tile not in leaves:
                 attr = self.tiles.attrs[tile]
@@ -188,7 +179,7 @@ def roll(trace: Trace) -> Rolled:
         for name, is_last in zip(names, last, strict=True)
     )
     zero = tuple(Kept(leaf, root, np.zeros((), np.float32)) for leaf, root in zip(leaves, nexts, strict=True))
-    net = swept(StepNet(tiles, inputs, zero, given))
+    net = StepNet(tiles, inputs, zero, given)
     _check_leaves(net)
     return _started(net, trace, outputs)
 

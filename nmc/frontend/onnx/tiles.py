@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from math import prod
 
@@ -356,35 +356,12 @@ class Tiles:
         if not self._any(weight):
             rows = np.zeros(matrix.shape[0], np.float32) if bias is None else self.arrays[bias]
             return self.const(rows)
-        inner, factor = self._unscaled(tile)
-        if factor != 1.0:
-            return self.linear(inner, self._times(weight, factor), bias)
         if self.ops[tile] is Kind.GATHER and self._flat(tile):
             sources = self.args[tile]
             index = self.arrays[self._number(tile)]
             if len(sources) > 1 or not self.is_arange(index):
                 return self._split(sources, index, weight=weight, bias=bias)
         return self._linear(tile, weight, bias)
-
-    def _unscaled(self, tile: int) -> tuple[int, float]:
-        """A tile without constant factors, and their product."""
-        factor = 1.0
-        while self.ops[tile] in {Scalar.MUL, Scalar.DIV, Scalar.NEG}:
-            args = self.args[tile]
-            numbers = [self.uniform(arg) for arg in args]
-            if self.ops[tile] is Scalar.NEG:
-                tile, factor = args[0], -factor
-            elif self.ops[tile] is Scalar.MUL and numbers[0] is not None:
-                tile, factor = args[1], factor * numbers[0]
-            elif numbers[-1]:
-                tile, factor = args[0], factor * numbers[1] if self.ops[tile] is Scalar.MUL else factor / numbers[1]
-            else:
-                break
-        return tile, factor
-
-    def _times(self, number: int, factor: float) -> int:
-        array = self.arrays[number]
-        return self.derived(array, f"x{factor!r}", lambda each: each * np.asarray(factor, each.dtype))
 
     def _any(self, number: int) -> bool:
         return bool(
@@ -460,9 +437,6 @@ class Tiles:
         """A convolution of a tile that has `attr.in_shape`, axes of size one aside."""
         weight = self.arrays[attr.weight]
         space = window_shape(attr.in_shape, weight.shape[2:], attr.stride, attr.padding, attr.dilation)
-        inner, factor = self._unscaled(tile)
-        if factor != 1.0 and self.value(inner) is None:
-            tile, attr = inner, replace(attr, weight=self._times(attr.weight, factor))
         tile = self.filled(tile, attr.in_shape)
         return self._add(Kind.CONV, (tile,), attr, squeeze((weight.shape[0], *space)), self.times[tile])
 

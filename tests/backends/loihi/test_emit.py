@@ -17,7 +17,7 @@ from nmc.ir import ops
 from nmc.ir.graph import Edge, Graph, Node, Slice, replace_graph
 from nmc.ir.neuron import Comparison, CurrentUsed, Reset, ResetWhen, SpikeFrom
 from nmc.ir.ops import Shape
-from nmc.ir.tensor import Tensor
+from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.sim import golden
 from nmc.sim.compare import first_divergence
 
@@ -68,7 +68,7 @@ def assert_machine_is_golden(graph: Graph, network: Network) -> None:
     assert got.spikes["l"] > 0
 
 
-WEIGHT = np.array([[1.0, -0.5, 0.25], [0.125, 0.5, 1.0]])
+WEIGHT = np.array([[0.9, -0.45, 0.2], [0.1, 0.5, 1.1]])
 
 
 def test_a_linear_layer_becomes_even_weights_and_a_stock_neuron() -> None:
@@ -76,7 +76,10 @@ def test_a_linear_layer_becomes_even_weights_and_a_stock_neuron() -> None:
     (connection,) = network.connections
     assert isinstance(connection, Dense)
     assert connection.delay is None
-    assert connection.weight.data.tolist() == [[254, -128, 64], [32, 128, 254]]
+    weights = graph["w"].op
+    assert isinstance(weights, ops.Linear)
+    assert connection.weight.data.tolist() == (2 * weights.weight.data.astype(int)).tolist()
+    assert connection.exponent == 0
     (population,) = network.populations
     assert population.stock
     assert population.current_decay.data == 4095
@@ -198,6 +201,35 @@ def test_a_sum_over_delays_that_drops_bits_is_refused() -> None:
         assert [finding.code for finding in refused.findings] == ["NMC400"]
     else:  # then nothing is dropped
         assert all(connection.exponent >= 0 for connection in network.connections)
+
+
+def refused(graph: Graph) -> str:
+    with pytest.raises(CompileError) as caught:
+        lower(graph)
+    (finding,) = caught.value.findings
+    assert finding.code == "NMC400"
+    return finding.message
+
+
+def test_what_a_program_cannot_hold_is_a_finding_and_not_a_fault() -> None:
+    graph, _ = compiled(chain((3,), ops.Linear(Tensor(WEIGHT))))
+    weights, neurons = graph["w"].op, graph["l"].op
+    assert isinstance(weights, ops.Linear)
+    assert isinstance(neurons, ops.Neuron)
+    assert neurons.fire is not None
+    assert weights.weight.number is not None
+    far = FixedPoint(8, True, weights.weight.number.exponent + 20)
+    steep = replace(weights, weight=Tensor(weights.weight.data, far))
+    assert "a weight exponent of 20; -8 to 7" in refused(graph.replace_nodes({"w": steep}))
+    high = Tensor(1 << 17, FixedPoint(18, False, neurons.exponent + 6))
+    tall = replace(neurons, fire=replace(neurons.fire, threshold=high))
+    assert "do not fit 17 unsigned bits" in refused(graph.replace_nodes({"l": tall}))
+
+
+def test_a_convolution_that_might_wrap_is_not_made_of_synapses() -> None:
+    graph, _ = compiled(chain((2, 6, 5), conv(((1, 0), (0, 1)))))
+    message = ops.Input(ops.Signal((2, 6, 5), ops.SignalKind.GRADED, FixedPoint(20, False, 0)))
+    assert "may not fit 24 bits" in refused(graph.replace_nodes({"in": message}))
 
 
 def test_inputs_enter_at_cores_of_their_own() -> None:

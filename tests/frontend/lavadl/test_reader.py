@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nmc import driver
 from nmc.frontend.load import load
 from nmc.ir.graph import Edge, Graph
 from nmc.ir.neuron import Comparison, Reset
@@ -181,6 +182,22 @@ def test_read_spikes_on_loihi_as_netx_does(tmp_path: Path) -> None:
     expected = netx_population(hidden @ w2.T, 4095, 500, 60)
     assert expected.any()
     assert np.array_equal(got.outputs["output"][:, 0], expected)
+
+
+def test_compiled_for_loihi_a_net_file_keeps_its_integers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    w1, back, w2 = even(rng, 12, 10), even(rng, 12, 12), even(rng, 4, 12)
+    first = dense(w1, bias=rng.integers(-8, 8, 12)) | {"type": "dense_rec", "weight_rec": back}
+    files.write(
+        tmp_path / "rec.net", [input_(10), first | neuron(1700, 300, 100), dense(w2) | neuron(4096, 500, 60)]
+    )
+    compiled = driver.compile(tmp_path / "rec.net", target="loihi")
+    x = (rng.random((60, 3, 10)) < 0.4).astype(np.int64)
+    late = compiled.graph.latency
+    padded = np.concatenate([x, np.zeros((late, 3, 10), np.int64)])
+    expected = simulate(on_loihi(load(tmp_path / "rec.net")), {"input": x}).outputs["output"]
+    assert expected.any()
+    assert np.array_equal(simulate(compiled.graph, {"input": padded}).outputs["output"][late:], expected)
 
 
 def test_read_gives_the_recorded_membrane_of_lavas_fixed_point_neuron(shared: Path, tmp_path: Path) -> None:
