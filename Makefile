@@ -14,18 +14,27 @@ help:
 	@echo "make test    lint, format, types and all tests"
 	@echo "make clean   remove .venv and out/"
 
+# The targets and witnesses that the demo shows.
+TARGETS := loihi
+WITNESSES := lava
+DIGITS := examples/digits/digits.nir
+DATA := --input examples/digits/test.npz --labels y
+
 demo: $(VENV)/.nmc
-	@echo "# the witness: Lava, in an environment of its own"
-	nmc tools install lava
+	@echo "# witnesses: simulators that others wrote, in environments of their own"
+	@for tool in $(WITNESSES); do echo "nmc tools install $$tool"; nmc tools install $$tool || exit; done
 	@echo "# the network as it was trained, in reals"
-	nmc simulate examples/digits/digits.nir --input examples/digits/test.npz --labels y
-	@echo "# Loihi: compile, run the program on the cycle-level machine, compare with golden and Lava"
-	nmc compile examples/digits/digits.nir --target loihi -o out/digits-loihi
-	nmc simulate out/digits-loihi --engine machine --input examples/digits/test.npz --labels y
-	nmc verify out/digits-loihi
+	nmc simulate $(DIGITS) $(DATA)
+	@$(MAKE) --no-print-directory $(TARGETS:%=demo-%)
+
+demo-%:
+	@echo "# $*: compile, run the program on the cycle-level machine, compare it with golden and the witnesses"
+	nmc compile $(DIGITS) --target $* -o out/digits-$*
+	nmc simulate out/digits-$* --engine machine $(DATA)
+	nmc verify out/digits-$*
 
 test: $(VENV)/.test
-	nmc tools install lava
+	@for tool in $(WITNESSES); do nmc tools install $$tool || exit; done
 	ruff check .
 	ruff format --check .
 	pyright

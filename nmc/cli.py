@@ -131,7 +131,7 @@ class Commands(click.Group):
             place = Loc(str(failed.filename or "<command line>"))
             told.refuse([error("NMC909", f"{failed.strerror or failed}".lower(), place)])
             ctx.exit(REFUSED)
-        except Exception as found:
+        except Exception as found:  # whatever it is, it is a fault of nmc, and it is kept
             _report_fault(found, ctx.meta["nmc.arguments"], told)
             ctx.exit(FAULT)
 
@@ -162,13 +162,13 @@ def common(function: Callable[P, R]) -> Callable[P, R]:
     def keep(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
         told = ctx.find_root().ensure_object(Screen)
         told.command = ctx.command_path.split()[1]
-        match parameter.name:
+        match parameter.name:  # `or`: given to `nmc tools`, they hold for `install` too
             case "as_json":
-                told.json = value
+                told.json = told.json or value
             case "quiet":
-                told.quiet = value
+                told.quiet = told.quiet or value
             case _:
-                told.verbose = value
+                told.verbose = told.verbose or value
 
     for names, says in (
         (("-v", "--verbose"), "Also say what is being done."),
@@ -191,11 +191,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def meaning(function: Callable[P, R]) -> Callable[P, R]:
     """`--dt`, `--preset` and `--reset`: what a model file may leave open."""
     for add in (
-        click.option(
-            "--reset",
-            type=click.Choice(RESETS),
-            help="What a spike does to the membrane.",
-        ),
+        click.option("--reset", type=click.Choice(RESETS), help="What a spike does to the membrane."),
         click.option("--preset", metavar="NAME", help="The rules of a framework, such as `snntorch`."),
         click.option("--dt", type=float, metavar="SECONDS", help="The length of a step."),
     ):

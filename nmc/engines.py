@@ -22,7 +22,6 @@ from nmc.ir.graph import Graph
 from nmc.ir.ops import Input, Neuron, SignalKind, Threshold, output_shape
 from nmc.ir.tensor import FixedPoint
 from nmc.passes.discretize import discretize
-from nmc.sim import golden
 from nmc.sim.compare import Divergence, first_divergence
 from nmc.sim.trace import SimResult
 
@@ -106,12 +105,25 @@ def simulate(
     late = graph.latency
     given = {name: _lengthened(array, steps, late) for name, array in inputs.items()}
     if engine == GOLDEN:
-        result = golden.simulate(graph, given, record=record, dtype=dtype, progress=progress)
+        result = _golden(graph, given, record=record, dtype=dtype, progress=progress)
     else:
         result = _run(_artifact(network, engine), given, engine=engine, record=record)
     numbers = {node.name: graph.signals()[node.name].number for node in graph.outputs}
     outputs = {name: _values(array[late:], numbers.get(name)) for name, array in result.outputs.items()}
     return replace(result, outputs=outputs)
+
+
+def _golden(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    *,
+    record: Sequence[str],
+    dtype: npt.DTypeLike = np.float64,
+    progress: Callable[[int, int], None] | None = None,
+) -> SimResult:
+    from nmc.sim import golden  # here: its kernels' compiler takes half a second to import
+
+    return golden.simulate(graph, inputs, record=record, dtype=dtype, progress=progress)
 
 
 def _values(output: Array, number: FixedPoint | None) -> Array:
@@ -304,7 +316,7 @@ def _first_active(
     """Golden on the first inputs under which every population spikes, else on those with the fewest silent."""
     best: tuple[Mapping[str, Array], SimResult] | None = None
     for inputs in tried:
-        result = golden.simulate(graph, inputs, record=record)
+        result = _golden(graph, inputs, record=record)
         if best is None or _silent(result) < _silent(best[1]):
             best = (inputs, result)
         if not _silent(result):

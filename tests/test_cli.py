@@ -495,6 +495,10 @@ def test_tools_install_makes_a_witness_ready(run: Nmc) -> None:
     assert tool["ready"] is True
 
 
+def test_tools_passes_json_on_to_install(run: Nmc) -> None:
+    assert document(run("tools", "--json", "install", "mirror"), "tools")["tools"][0]["ready"] is True
+
+
 def test_tools_install_refuses_what_it_cannot_install(run: Nmc) -> None:
     assert run("tools", "install", "absnt").exit_code == 2
 

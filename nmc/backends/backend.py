@@ -78,7 +78,8 @@ class Witness:
 class Backend:
     """A target and everything that serves it.
 
-    `simulate` is the machine: it runs from the artifact's program files, never from the graph.
+    `simulate` is the machine: it runs from the artifact's program files, never from the graph. `emit_for` is there
+    where files depend on the request too, such as on the part; it is then what is called instead of `emit`.
     """
 
     target: TargetSpec
@@ -87,3 +88,4 @@ class Backend:
     emit: Callable[[Graph], Program]
     simulate: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
     witnesses: tuple[Witness, ...]
+    emit_for: Callable[[Graph, Request], Program] | None = None

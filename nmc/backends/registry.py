@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
         "loihi": "nmc.backends.loihi.backend:LOIHI",
+        "fpga": "nmc.backends.fpga.backend:FPGA",
     }
 )
 """Target -> `module:attribute` of its `Backend`."""

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Neuron
-from nmc.sim.golden import simulate
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +29,8 @@ class Range:
 
 def calibrate(graph: Graph, data: Mapping[str, Array], *, samples: int = SAMPLES) -> dict[str, Range]:
     """Run `graph` (real) on the first `samples` of `data` (steps, samples, *shape) by input name."""
+    from nmc.sim.golden import simulate  # here: its kernels' compiler takes half a second to import
+
     populations = [node.name for node in graph.nodes if isinstance(node.op, Neuron)]
     record = [f"{name}.v" for name in populations]
     record += [f"{name}.i" for name in populations if _has_current(graph, name)]

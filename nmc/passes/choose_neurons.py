@@ -16,7 +16,6 @@ from nmc.ir.ops import Conv, Family, Fire, Linear, Membrane, Neuron, Op, Sparse,
 from nmc.ir.tensor import Tensor
 from nmc.passes.calibrate import SAMPLES, Array
 from nmc.passes.measure import outputs_different
-from nmc.sim.golden import simulate
 from nmc.target import TargetSpec
 
 
@@ -96,6 +95,8 @@ def _effect(exact: Graph, near: Graph, approximated: list[Node], data: Mapping[s
     if not data:
         message = f"what the approximation of {names} changes was not measured"
         return note("NMC213", message, approximated[0].loc, help="give `--calibrate` to measure it")
+    from nmc.sim.golden import simulate  # here: its kernels' compiler takes half a second to import
+
     inputs = {name: array[:, :SAMPLES] for name, array in data.items()}
     share = outputs_different(simulate(exact, inputs), simulate(near, inputs))
     message = f"the approximation of {names} changes {share:.2%} of the outputs on the calibration data"

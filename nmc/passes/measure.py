@@ -14,7 +14,6 @@ from nmc.ir.graph import Graph
 from nmc.ir.ops import Conv, Linear, Neuron, Op, Sparse
 from nmc.ir.tensor import Tensor
 from nmc.passes.calibrate import SAMPLES
-from nmc.sim.golden import simulate
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -42,19 +41,25 @@ def layer_errors(
     populations = [node.name for node in real.nodes if isinstance(node.op, Neuron)]
     inputs = {name: array[:, :samples] for name, array in data.items()}
     record = [f"{name}.spikes" for name in populations if _spikes(real, name)]
-    exact = simulate(real, inputs, record=record) if inputs else None
+    exact = _run(real, inputs, record) if inputs else None
     errors: list[LayerError] = []
     for name in populations:
         names = {link.name for link in connections(real) if link.dst == name}
         own = output = None
         if exact is not None:
             quantized = {n: _in_reals(integer[n].op) for n in (name, *sorted(names))}
-            got = simulate(real.replace_nodes(quantized), inputs, record=record)
+            got = _run(real.replace_nodes(quantized), inputs, record)
             key = f"{name}.spikes"
             own = _different(exact.trace[key], got.trace[key]) if key in exact.trace else None
             output = outputs_different(exact, got)
         errors.append(LayerError(name, _weight_error(real, integer, name, names), own, output))
     return tuple(errors)
+
+
+def _run(graph: Graph, inputs: Mapping[str, Array], record: list[str]) -> SimResult:
+    from nmc.sim.golden import simulate  # here: its kernels' compiler takes half a second to import
+
+    return simulate(graph, inputs, record=record)
 
 
 def worst(errors: tuple[LayerError, ...]) -> LayerError | None:

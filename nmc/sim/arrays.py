@@ -12,11 +12,28 @@ import numpy.typing as npt
 
 from nmc.diagnostics import CompileError, Diagnostic, Loc, error, raise_errors
 from nmc.ir.graph import Graph, Node
-from nmc.ir.ops import Input, Signal, SignalKind
+from nmc.ir.ops import Conv, Input, Linear, Neuron, Op, Scale, Signal, SignalKind, Sparse, Threshold
 from nmc.ir.tensor import FixedPoint
 
 Array = npt.NDArray[Any]
 """Any: arrays of every numeric dtype."""
+
+
+def is_integer(graph: Graph) -> bool:
+    """Whether the graph computes in integers: one of its operations has an arithmetic or a number format."""
+    return any(_computes_in_integers(node.op) for node in graph.nodes)
+
+
+def _computes_in_integers(op: Op) -> bool:
+    match op:
+        case Neuron():
+            return op.arithmetic is not None
+        case Linear() | Sparse() | Conv():
+            return op.accumulator is not None
+        case Scale(_, tensor) | Threshold(_, tensor):
+            return tensor.number is not None
+        case _:
+            return False
 
 
 # ---- what simulators take ---------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ def first_divergence(expected: SimResult, got: SimResult, *, later: int = 0) -> 
     far as both go. NaN equals NaN. Raises ValueError if a common array differs in its shape, steps aside.
     """
     earliest: Divergence | None = None
-    for node, variable, a, b in _common(expected, got):
-        b = b[later:]
+    for node, variable, a, whole in _common(expected, got):
+        b = whole[later:]
         if a.shape[1:] != b.shape[1:]:
             raise ValueError(
                 f"`{node}.{variable}` is {a.shape[1:]} in one result and {b.shape[1:]} in the other"

@@ -44,10 +44,11 @@ def nonzeros(row: Array, ids: Array) -> int:
 
 @compiled_with_rules
 def take_spikes(digest: int) -> Kernel:
+    """Events of an input of zeros and ones; `place` says where an element stands in memory, if it moves."""
+
     def take_spikes(
         x: Array, place: Array, count: Array, index: Array, first: int, samples: int, t0: int, t1: int
     ) -> None:
-        """Events of an input of zeros and ones; `place` says where an element stands in memory, if it moves."""
         _ = digest
         slots = count.shape[1]
         for b in range(samples):
@@ -138,11 +139,12 @@ def add_reals(source: Array, delay: int, values: Array, first: int, samples: int
 
 @compiled_with_rules
 def add_integers(digest: int) -> Kernel:
+    """Adds rows that are aligned by 2**(left - right) first."""
+
     def add_integers(
         source: Array, delay: int, left: int, right: int, rounding: int, values: Array,
         first: int, samples: int, t0: int, t1: int,
     ) -> None:  # fmt: skip
-        """Adds rows that are aligned by 2**(left - right) first."""
         _ = digest
         slots, out_slots = source.shape[1], values.shape[1]
         for b in range(samples):
@@ -156,11 +158,12 @@ def add_integers(digest: int) -> Kernel:
 
 @compiled_with_rules
 def finish(digest: int) -> Kernel:
+    """Exact sums onto the number of an accumulator: aligned, rounded once, brought into its bits."""
+
     def finish(
         source: Array, delay: int, left: int, right: int, rounding: int, bits: int, overflow: int, values: Array,
         first: int, samples: int, t0: int, t1: int,
     ) -> None:  # fmt: skip
-        """Exact sums onto the number of an accumulator: aligned, rounded once, brought into its bits."""
         _ = digest
         slots, out_slots = source.shape[1], values.shape[1]
         for b in range(samples):
@@ -459,11 +462,12 @@ def pool_values(
 
 @compiled_with_rules
 def pool_any(digest: int) -> Kernel:
+    """The maximum of spikes over windows: a spike where a window has one."""
+
     def pool_any(
         count: Array, index: Array, delay: int, channels: int, start: Array, target: Array,
         out_count: Array, out_index: Array, size: int, first: int, samples: int, t0: int, t1: int,
     ) -> None:  # fmt: skip
-        """The maximum of spikes over windows: a spike where a window has one."""
         _ = digest
         slots, out_slots = count.shape[1], out_count.shape[1]
         mark = np.zeros(size, np.uint8)

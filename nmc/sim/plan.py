@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nmc.diagnostics import CompileError, error
-from nmc.ir.fixed import Overflow, shift_right
+from nmc.ir.fixed import shift_right
 from nmc.ir.graph import Graph, Node
-from nmc.ir.neuron import Arithmetic, Comparison, DecayForm, Reset
+from nmc.ir.neuron import Comparison
 from nmc.ir.ops import (
     Conv,
     Delay,
@@ -23,7 +23,6 @@ from nmc.ir.ops import (
     MatMul,
     Neuron,
     Ode,
-    Op,
     Output,
     Pool,
     Pooling,
@@ -40,8 +39,9 @@ from nmc.ir.ops import (
 )
 from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.ir.types import SPIKE_NUMBER, join
-from nmc.sim import kernels, layout, neurons, programs, synapses
-from nmc.sim.streams import Array, Kept, Source, Stage, State, Stream, Total, Unused, View, block_of
+from nmc.sim import kernels, layout, neurons, populations, programs, synapses
+from nmc.sim.arrays import is_integer
+from nmc.sim.streams import Array, Kept, Source, Stage, State, Stream, Total, View, block_of
 
 EVENTS = None
 """The dtype of a stream of events."""
@@ -63,23 +63,6 @@ class Plan:
     blocks: tuple[int | None, ...]
     views: dict[str, View]
     entering: dict[str, View]
-
-
-def is_integer(graph: Graph) -> bool:
-    """Whether the graph computes in integers: one of its operations has an arithmetic or a number format."""
-    return any(_computes_in_integers(node.op) for node in graph.nodes)
-
-
-def _computes_in_integers(op: Op) -> bool:
-    match op:
-        case Neuron():
-            return op.arithmetic is not None
-        case Linear() | Sparse() | Conv():
-            return op.accumulator is not None
-        case Scale(_, tensor) | Threshold(_, tensor):
-            return tensor.number is not None
-        case _:
-            return False
 
 
 def make_plan(graph: Graph, *, dtype: np.dtype[Any], watched: frozenset[str] = frozenset()) -> Plan:
@@ -239,7 +222,7 @@ class _Planner:
             if number is None or source.number is None:
                 left, right = 0, 0
             else:
-                left, right = _alignment(node, source.number, number.exponent)
+                left, right = populations.alignment(source.number, number.exponent)
             if source.dtype is EVENTS:
                 one = shift_right(1 << left, right, rounding)
                 self.add(node, kernels.add_spikes, view, np.full(1, one, self.dtype), out)
@@ -420,202 +403,21 @@ class _Planner:
         self.add(node, kernel, source, *arguments, reach, raw, reach=reach)
 
     def plan_neuron(self, node: Node, op: Neuron, out: Stream) -> None:
+        """The update, on rows of the summed input: those of the one edge, or a sum aligned to the state."""
         views = self.entering(node)
-        plain = len(views) == 1 and views[0].stream.dtype is not EVENTS and node.name not in self.watched
-        if op.arithmetic is None:
-            source = views[0] if plain else self.sum_rows(node, views, None)
-            self.plan_real_neuron(node, op, source, out)
-            return
-        if plain:
+        if len(views) == 1 and views[0].stream.dtype is not EVENTS and node.name not in self.watched:
             source = views[0]
+        elif op.arithmetic is None:
+            source = self.sum_rows(node, views, None)
         else:
             state = FixedPoint(op.arithmetic.v_bits, True, op.exponent)
             source = self.sum_rows(node, views, state, int(op.arithmetic.rounding))
-        self.plan_integer_neuron(node, op, op.arithmetic, source, out)
-
-    def written(self, op: Neuron, out: Stream) -> tuple[object, object]:
-        """The rings that a neuron kernel takes for events and for values."""
-        if out.dtype is EVENTS:
-            return out, Unused(self.dtype)
-        return Unused(EVENTS), out
-
-    def plan_real_neuron(self, node: Node, op: Neuron, source: View, out: Stream) -> None:
-        synapse, membrane, fire = op.synapse, op.membrane, op.fire
-        rule = _rule(op, each=False)
-
-        def real(tensor: Tensor | None, default: float) -> Array:
-            values = np.float64(default) if tensor is None else tensor.values
-            return layout.inner(np.broadcast_to(values, op.shape), self.dtype)
-
-        one, zero = 1.0, 0.0
-        table = [
-            real(membrane.decay, one),
-            real(membrane.gain, one),
-            real(synapse.decay if synapse else None, one),
-            real(synapse.gain if synapse else None, one),
-            real(fire.threshold if fire else None, zero),
-            real(fire.value if fire else None, zero),
-            real(membrane.minimum, zero),
-        ]
-        period = layout.inner(
-            np.broadcast_to(fire.refractory.data if fire else 0, op.shape), np.dtype(np.int64)
-        )
-        each = not all(_uniform(row) for row in [*table, period])
-        rule = _rule(op, each=each)
-        p = np.array(table, self.dtype) if each else np.array([row[:1] for row in table], self.dtype)
-        states = self.states(op, v=real(membrane.initial, zero), i=real(synapse and synapse.initial, zero))
-        self.add(
-            node,
-            neurons.real_kernel(rule),
-            source,
-            *states,
-            real(membrane.bias, zero)[: None if rule.biased else 0],
-            p,
-            period if each else period[:1],
-            *self.written(op, out),
-            *self.recordings(node, op, states),
-        )
-
-    def states(self, op: Neuron, *, v: Array, i: Array) -> tuple[State, State, State]:
-        """v, i and the refractory steps that are left; empty where the neuron has none."""
-        resting = op.fire is not None and bool(op.fire.refractory.data.any())
-        wait = np.zeros(v.shape[0] if resting else 0, np.int32)
-        return State(v), State(i if op.synapse is not None else i[:0]), State(wait)
-
-    def recordings(self, node: Node, op: Neuron, states: tuple[State, State, State]) -> tuple[object, ...]:
-        """Where v and i are recorded, and spikes counted."""
-        v, i, _ = states
-        return (
-            Kept(f"{node.name}.v", v.initial.shape[0], v.initial.dtype),
-            Kept(f"{node.name}.i", i.initial.shape[0], i.initial.dtype),
-            Total(node.name),
-        )
-
-    def plan_integer_neuron(
-        self, node: Node, op: Neuron, arithmetic: Arithmetic, source: View, out: Stream
-    ) -> None:
-        synapse, membrane, fire = op.synapse, op.membrane, op.fire
-        assert source.stream.number is not None
-        left, right = _alignment(node, source.stream.number, op.exponent)
-
-        def aligned(tensor: Tensor | None) -> Array:
-            return layout.inner(np.broadcast_to(_mantissas(tensor, op.exponent), op.shape), self.dtype)
-
-        def decay(tensor: Tensor | None) -> Array:
-            whole = np.int64(1) << np.int64(arithmetic.decay_bits)
-            values = whole if tensor is None else tensor.data
-            return layout.inner(np.broadcast_to(values, op.shape), self.dtype)
-
-        table = [
-            decay(membrane.decay),
-            decay(synapse.decay if synapse else None),
-            aligned(fire.threshold if fire else None),
-            aligned(fire.value if fire else None),
-            aligned(membrane.minimum),
-            layout.inner(np.broadcast_to(fire.refractory.data if fire else 0, op.shape), self.dtype),
-        ]
-        each = not all(_uniform(row) for row in table)
-        constant = not each and arithmetic.decay_form is DecayForm.SHIFTS
-        rule = _rule(
-            op,
-            each=each,
-            mantissa=int(table[0][0]) if constant else -1,
-            synapse_mantissa=int(table[1][0]) if constant else -1,
-        )
-        v_dtype = _state_dtype(arithmetic.v_bits, arithmetic.v_overflow)
-        i_dtype = _state_dtype(arithmetic.i_bits, arithmetic.i_overflow)
-        states = self.states(
-            op,
-            v=aligned(membrane.initial).astype(v_dtype),
-            i=aligned(synapse.initial if synapse else None).astype(i_dtype),
-        )
-        self.add(
-            node,
-            neurons.integer_kernel(rule),
-            source,
-            left,
-            right,
-            *states,
-            _narrow(aligned(membrane.bias))[: None if rule.biased else 0],
-            np.array(table if each else [row[:1] for row in table]),
-            arithmetic.v_bits,
-            arithmetic.i_bits,
-            *self.written(op, out),
-            *self.recordings(node, op, states),
-        )
-
-
-def _uniform(row: Array) -> bool:
-    return bool((row == row[:1]).all())
-
-
-def _rule(op: Neuron, *, each: bool, mantissa: int = -1, synapse_mantissa: int = -1) -> neurons.Rule:
-    fire, arithmetic = op.fire, op.arithmetic
-    emits = neurons.Emits.MEMBRANE
-    if fire is not None:
-        multi = fire.reset is Reset.MULTI_SPIKE
-        emits = neurons.Emits.COUNTS if multi else neurons.Emits.SPIKES
-    return neurons.Rule(
-        emits=int(emits),
-        synapse=op.synapse is not None,
-        biased=op.membrane.bias is not None,
-        refractory=fire is not None and bool(fire.refractory.data.any()),
-        each=each,
-        current_used=int(op.synapse.used) if op.synapse else 0,
-        comparison=int(fire.comparison) if fire else 0,
-        spike_from=int(fire.spike_from) if fire else 0,
-        reset=int(fire.reset) if fire else 0,
-        when=int(fire.when) if fire else 0,
-        clamped=op.membrane.minimum is not None,
-        decay_bits=arithmetic.decay_bits if arithmetic else 0,
-        decay_form=int(arithmetic.decay_form) if arithmetic else 0,
-        mantissa=mantissa,
-        synapse_mantissa=synapse_mantissa,
-        rounding=int(arithmetic.rounding) if arithmetic else 0,
-        v_overflow=int(arithmetic.v_overflow) if arithmetic else 0,
-        i_overflow=int(arithmetic.i_overflow) if arithmetic else 0,
-        leak_after=arithmetic.leak_after if arithmetic else False,
-    )
-
-
-def _narrow(values: Array) -> Array:
-    """int32 if that holds all values, to read half as much."""
-    fits = not values.size or (int(values.min()) >= -(1 << 31) and int(values.max()) < 1 << 31)
-    return values.astype(np.int32) if fits else values
-
-
-def _state_dtype(bits: int, overflow: Overflow) -> np.dtype[Any]:
-    """int32 where the register cannot hold more; one fold does not bound what it folds."""
-    return np.dtype(np.int32 if bits <= 32 and overflow is not Overflow.WRAP_ONCE else np.int64)
+        self.add(node, *populations.update(node.name, op, source, out, self.dtype))
 
 
 def _width(number: FixedPoint) -> np.dtype[Any]:
     """int32 or int64, whichever holds every mantissa."""
     return np.dtype(np.int32 if number.bits + (not number.signed) <= 32 else np.int64)
-
-
-def _alignment(node: Node, number: FixedPoint, exponent: int) -> tuple[int, int]:
-    """Shifts to the left and to the right that take mantissas of `number` to 2**exponent; one of them is 0."""
-    shift = number.exponent - exponent
-    if shift > 0 and number.bits + (not number.signed) + shift > 64:
-        raise CompileError(
-            error(
-                "NMC507",
-                f"an input of `{node.name}` of {number.bits} bits, shifted left by {shift}, exceeds the 64 bits "
-                "in which golden computes",
-                node.loc,
-                help="use fewer bits, or exponents that lie closer together",
-            )
-        )
-    return max(shift, 0), max(-shift, 0)
-
-
-def _mantissas(tensor: Tensor | None, exponent: int) -> Array:
-    """A parameter in units of 2**exponent, 0 if there is none; its own exponent is not below."""
-    if tensor is None:
-        return np.zeros((), np.int64)
-    assert tensor.number is not None, "a parameter of an integer neuron has a number"
-    return tensor.data.astype(np.int64) << (tensor.number.exponent - exponent)
 
 
 def _refuse_undiscrete(graph: Graph) -> None:

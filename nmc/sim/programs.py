@@ -33,6 +33,7 @@ class Run:
         self.events = events
 
     def __call__(self, *arguments: Any) -> None:
+        """Run samples first .. first + samples through the steps t0 .. t1 - 1."""
         first, samples, t0, t1 = arguments[-4:]
         ports, states = len(self.program.inputs), len(self.program.states)
         views = [(arguments[2 * k], arguments[2 * k + 1]) for k in range(ports)]
@@ -58,13 +59,13 @@ class Run:
 
 
 class Product:
-    """A product of two activations, as a stage's kernel: rows and delay of each, the ring of the output, then time."""
+    """A product of two activations, as a stage's kernel: rows and delay of each, the ring of the output, time."""
 
     def __init__(self, op: MatMul) -> None:
         self.op = op
         self.shape = output_shape(op)
 
-    def __call__(
+    def __call__(  # noqa: PLR0917 - the order of every kernel's arguments
         self,
         a: Array,
         a_delay: int,
@@ -76,6 +77,7 @@ class Product:
         t0: int,
         t1: int,
     ) -> None:
+        """The product at the steps t0 .. t1 - 1."""
         for t in range(t0, t1):
             left = layout.outer(a[None, :samples, (t - a_delay) % a.shape[1]], self.op.a_shape)[0]
             right = layout.outer(b[None, :samples, (t - b_delay) % b.shape[1]], self.op.b_shape)[0]

@@ -1,76 +1,95 @@
-"""The integer primitives against exact rational arithmetic, exhaustively at small widths."""
+"""Every primitive at every small width, against exact fractions."""
 
+from __future__ import annotations
+
+import math
 from fractions import Fraction
-from math import ceil, floor
 
 import pytest
 
-from nmc.ir import fixed
-from nmc.ir.fixed import Overflow, Rounding
+from nmc.ir.fixed import (
+    Overflow,
+    Rounding,
+    align,
+    fit,
+    saturate,
+    shift_floor,
+    shift_nearest_even,
+    shift_right,
+    shift_to_zero,
+    wrap,
+    wrap_once,
+)
 
-RANGE = range(-70, 71)
-
-
-@pytest.mark.parametrize("n", range(6))
-def test_shift_floor_rounds_down(n: int) -> None:
-    assert all(fixed.shift_floor(x, n) == floor(Fraction(x, 2**n)) for x in RANGE)
-
-
-@pytest.mark.parametrize("n", range(6))
-def test_shift_to_zero_drops_the_fraction(n: int) -> None:
-    for x in RANGE:
-        exact = Fraction(x, 2**n)
-        assert fixed.shift_to_zero(x, n) == (floor(exact) if x >= 0 else ceil(exact))
-
-
-@pytest.mark.parametrize("n", range(6))
-def test_shift_nearest_even_rounds_halves_to_even(n: int) -> None:
-    assert all(fixed.shift_nearest_even(x, n) == round(Fraction(x, 2**n)) for x in RANGE)
+NUMBERS = range(-300, 301)
+SHIFTS = range(7)
+EXACT = {Rounding.FLOOR: math.floor, Rounding.TO_ZERO: math.trunc, Rounding.NEAREST_EVEN: round}
 
 
-def test_shifts_of_minus_one_differ_as_their_names_say() -> None:
-    assert fixed.shift_floor(-1, 3) == -1
-    assert fixed.shift_to_zero(-1, 3) == 0
-    assert fixed.shift_nearest_even(-4, 3) == 0
-    assert fixed.shift_nearest_even(-12, 3) == -2
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_shift_right_rounds_the_exact_quotient(rounding: Rounding) -> None:
+    for x in NUMBERS:
+        for n in SHIFTS:
+            assert shift_right(x, n, rounding) == EXACT[rounding](Fraction(x, 2**n)), (x, n)
 
 
-@pytest.mark.parametrize("rounding", Rounding)
-def test_align_is_exact_to_the_left_and_rounds_to_the_right(rounding: Rounding) -> None:
-    single = {
-        Rounding.FLOOR: fixed.shift_floor,
-        Rounding.TO_ZERO: fixed.shift_to_zero,
-        Rounding.NEAREST_EVEN: fixed.shift_nearest_even,
-    }[rounding]
-    for x in RANGE:
-        assert fixed.align(x, 4, rounding) == 16 * x
-        assert fixed.align(x, -3, rounding) == fixed.shift_right(x, 3, rounding) == single(x, 3)
+def test_shifts_differ_where_they_should() -> None:
+    assert [shift_floor(x, 1) for x in (-3, -1, 1, 3)] == [-2, -1, 0, 1]
+    assert [shift_to_zero(x, 1) for x in (-3, -1, 1, 3)] == [-1, 0, 0, 1]
+    assert [shift_nearest_even(x, 1) for x in (-3, -1, 1, 3)] == [-2, 0, 0, 2]
 
 
-@pytest.mark.parametrize("bits", range(1, 6))
-def test_wrap_is_the_congruent_value_in_twos_complement(bits: int) -> None:
-    for x in RANGE:
-        wrapped = fixed.wrap(x, bits)
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_align_multiplies_exactly_or_rounds(rounding: Rounding) -> None:
+    for x in NUMBERS:
+        for shift in range(-6, 7):
+            exact = EXACT[rounding](x * Fraction(2) ** shift)
+            assert align(x, shift, rounding) == exact, (x, shift)
+
+
+@pytest.mark.parametrize("bits", range(1, 7))
+def test_wrap_is_the_only_congruent_number_in_range(bits: int) -> None:
+    for x in NUMBERS:
+        wrapped = wrap(x, bits)
         assert -(2 ** (bits - 1)) <= wrapped < 2 ** (bits - 1)
         assert (wrapped - x) % 2**bits == 0
 
 
-def test_wrap_once_keeps_the_upper_end_and_folds_a_single_time() -> None:
-    # Lava's u, lava-nc 0.10.0, proc/lif/models.py: x - 2**24 above 2**23, x + 2**24 at or below -2**23.
-    half = 2**23
-    assert fixed.wrap_once(half, 24) == half
-    assert fixed.wrap_once(half + 1, 24) == -half + 1
-    assert fixed.wrap_once(-half, 24) == half
-    assert fixed.wrap_once(-half + 1, 24) == -half + 1
-    assert fixed.wrap_once(5 * half, 24) == 3 * half
-
-
-@pytest.mark.parametrize("bits", range(2, 6))
-def test_fit_brings_a_value_into_its_register(bits: int) -> None:
+@pytest.mark.parametrize("bits", range(1, 7))
+def test_wrap_once_folds_once_and_keeps_the_upper_end(bits: int) -> None:
     half = 2 ** (bits - 1)
-    for x in RANGE:
-        assert fixed.fit(x, bits, Overflow.PROVED_ABSENT) == x
-        assert fixed.fit(x, bits, Overflow.WRAP) == fixed.wrap(x, bits)
-        assert fixed.fit(x, bits, Overflow.WRAP_ONCE) == fixed.wrap_once(x, bits)
-        assert fixed.fit(x, bits, Overflow.SATURATE) == sorted((-half, x, half - 1))[1]
-        assert fixed.fit(x, bits, Overflow.SATURATE_SYMMETRIC) == sorted((1 - half, x, half - 1))[1]
+    for x in NUMBERS:
+        folded = wrap_once(x, bits)
+        if -half < x <= half:
+            assert folded == x
+        else:
+            assert folded == x - math.copysign(2 * half, x)
+
+
+def test_wrap_once_is_what_lava_does_at_24_bits() -> None:
+    # lava-nc 0.10.0, proc/lif/models.py: "(2 ** 23) + k becomes k and -(2**23 + k) becomes -k", k = 2**23 aside
+    assert wrap_once(2**23, 24) == 2**23
+    assert wrap_once(2**23 + 1, 24) == -(2**23) + 1
+    assert wrap_once(-(2**23), 24) == 2**23
+    assert wrap_once(2**25, 24) == 2**25 - 2**24
+
+
+@pytest.mark.parametrize("bits", range(2, 7))
+def test_fit_saturates_to_both_ends(bits: int) -> None:
+    half = 2 ** (bits - 1)
+    for x in NUMBERS:
+        assert fit(x, bits, Overflow.SATURATE) == min(max(x, -half), half - 1)
+        assert fit(x, bits, Overflow.SATURATE_SYMMETRIC) == min(max(x, 1 - half), half - 1)
+        assert fit(x, bits, Overflow.WRAP) == wrap(x, bits)
+        assert fit(x, bits, Overflow.WRAP_ONCE) == wrap_once(x, bits)
+        assert fit(x, bits, Overflow.PROVED_ABSENT) == x
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_fit_leaves_alone_what_fits_strictly_inside(overflow: Overflow) -> None:
+    for x in range(-7, 8):
+        assert fit(x, 4, overflow) == x
+
+
+def test_saturate_moves_to_the_nearer_end() -> None:
+    assert [saturate(x, -2, 3) for x in (-9, -2, 0, 3, 9)] == [-2, -2, 0, 3, 3]

@@ -35,7 +35,7 @@ WEIGHT = FixedPoint(9, True, 0)
 DELAY = FixedPoint(6, False, 0)
 REFRACTORY = FixedPoint(6, False, 0)
 
-WEIGHT_EXPONENTS = (-8, 7)  # a signed 4-bit field of a synapse format; Davies 2018, IEEE Micro 38(1), p. 88
+WEIGHT_EXPONENTS = (-8, 7)  # a signed 4-bit field of a synapse format; Davies 2018, IEEE Micro 38(1)
 MESSAGE_BITS = 24  # the longest graded message; Lava's own Conv takes 24 bits (proc/conv/models.py, `s_in`)
 CONV_BITS = 24  # width of a convolution's sum, which wraps; `clamp_precision` in proc/conv/models.py
 CONV_FIELD = 127  # stride, padding, dilation, kernel, groups are int8 in proc/conv/models.py

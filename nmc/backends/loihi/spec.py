@@ -76,11 +76,11 @@ def _assumed(value: float, unit: str, source: str) -> Figure:
 
 LIMITS = MappingProxyType(
     {
-        "cores": _documented(128, "cores", f"{DAVIES}, p. 84"),
-        "neurons_per_core": _documented(1024, "neurons", f"{DAVIES}, p. 84"),
+        "cores": _documented(128, "cores", f"{DAVIES}"),
+        "neurons_per_core": _documented(1024, "neurons", f"{DAVIES}"),
         # 128 KiB a core are 16384 words of 64 bits, of which 4 are not for synapses.
-        "synaptic_words_per_core": _documented(16380, "words", f"{DAVIES}, p. 84"),
-        "synaptic_word_bits": _documented(64, "bits", f"{DAVIES}, p. 84"),
+        "synaptic_words_per_core": _documented(16380, "words", f"{DAVIES}"),
+        "synaptic_word_bits": _documented(64, "bits", f"{DAVIES}"),
         "input_axons_per_core": _documented(
             4096, "axons", "NxSDK documentation, as nengo-loihi 1.0 checks it"
         ),
@@ -142,7 +142,7 @@ LOIHI = TargetSpec(
     ),
     connections=("Linear", "Sparse", "Conv"),
     connection_delay=1,  # Lava sends in step t + 1 what a connection summed in step t: proc/dense/models.py
-    max_delay=_documented(62, "steps", f"{DAVIES}, p. 86; {LAVA} holds 63"),
+    max_delay=_documented(62, "steps", f"{DAVIES}; {LAVA} holds 63"),
     message_bits=24,  # graded messages are Loihi 2's; Lava's Conv takes 24 bits: proc/conv/models.py
     limits=LIMITS,
     costs=COSTS,

@@ -160,16 +160,16 @@ class Builder(Moves):
         """Lift what leaves a population; whether one of it is a neuron of a known family."""
         any_lifted = False
         for tile in cluster.leaving:
+            program, inputs = self._program(cluster, cluster.kept, tile)
             found: Lifted | None = None
             for kept, output in self._bases(cluster, tile):
-                program, inputs = self._program(cluster, kept, output)
-                found = self._lift(program, inputs, kept, self.tiles.shapes[tile])
+                other, entering = self._program(cluster, kept, output)
+                found = self._lift(other, entering, kept, self.tiles.shapes[tile])
                 if found is not None:
+                    program, inputs = other, entering
                     break
             if found is not None and not any(each.leaving for each in cluster.kept):
                 found = _same_step(found)
-            if found is None:
-                program, inputs = self._program(cluster, cluster.kept, tile)
             any_lifted = any_lifted or found is not None
             self.lifted[tile] = (found, program, inputs)
         return any_lifted
@@ -212,7 +212,7 @@ class Builder(Moves):
             for each in needed
             if each in boundary and self.tiles.value(each) is None and each not in states
         ]
-        names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
+        names = dict(zip(inputs, _ports(self.tiles, inputs), strict=True))
         return program_of(self.tiles, states, tile, names), inputs
 
     def _boundary(self, cluster: Cluster) -> set[int]:
@@ -565,7 +565,7 @@ class Builder(Moves):
             else:
                 inputs.append(each)
         inputs.sort()
-        names = {each: name for each, name in zip(inputs, _ports(self.tiles, inputs), strict=True)}
+        names = dict(zip(inputs, _ports(self.tiles, inputs), strict=True))
         program = program_of(self.tiles, {}, tile, names)
         shape = self._shape_like(inputs, self.tiles.shapes[tile])
         return self._elementwise(tile, program, inputs, [], shape)

@@ -23,6 +23,7 @@ class Builder:
         self.space = space
 
     def __call__(self, op: Scalar, *args: Value | Array | float) -> Value | Array:
+        """The operation, folded if all its arguments are constants."""
         ready = [arg if isinstance(arg, Value) else np.asarray(arg, _real(arg)) for arg in args]
         if not any(isinstance(arg, Value) for arg in ready):
             return self.space.tiles.arrays[_folded(self.space, op, ready)]

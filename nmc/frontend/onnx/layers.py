@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -13,7 +14,7 @@ from nmc.frontend.onnx.read import NodeIn
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.tiles import ConvAttr, PoolAttr
 from nmc.frontend.onnx.values import BATCH, TIME, Axis, Space, Traced, Value
-from nmc.ir.ops import Pooling
+from nmc.ir.ops import Pooling, window_shape
 from nmc.ir.program import Scalar
 from nmc.ir.tensor import Array
 
@@ -31,6 +32,10 @@ def linear(space: Space, value: Value, weight: Array, how: str, make: Callable[[
     axes = [*value.axes[:-1], (rows,) if rows > 1 else ()]
     tiles = [space.tiles.linear(tile, number) for tile in space.filled(value)]
     return space.make(axes, tiles)
+
+
+def _rows(weight: Array) -> Array:
+    return np.atleast_2d(weight)
 
 
 def _over_time(space: Space, value: Value, matrix: Array) -> Value:
@@ -67,9 +72,9 @@ def _matmul(space: Space, node: NodeIn, args: Args) -> list[Traced]:
             raise Refusal("NMC054", "a product with a stack of constant matrices")
         rank = len(b.axes)
         if rank == 1:
-            return [linear(space, b, a, "own", lambda w: np.atleast_2d(w))]
+            return [linear(space, b, a, "own", _rows)]
         perm = [*range(rank - 2), rank - 1, rank - 2]
-        result = linear(space, space.transpose(b, perm), a, "own", lambda w: np.atleast_2d(w))
+        result = linear(space, space.transpose(b, perm), a, "own", _rows)
         turned = space.transpose(result, perm)
         return [space.without(turned, rank - 2) if a.ndim == 1 else turned]
     assert isinstance(a, Value)
@@ -81,21 +86,22 @@ def _product(space: Space, a: Value, b: Value) -> Value:
     rank = max(len(a.axes), len(b.axes))
     if min(len(a.axes), len(b.axes)) < 2:
         raise Refusal("NMC054", "a product of two activations of rank one")
-    lead = space.broadcast([Value(((),) * (rank - len(each.axes)) + each.axes[:-2], (0,)) for each in (a, b)])
+    fronts: list[tuple[Axis, ...]] = [((),) * (rank - len(each.axes)) + each.axes[:-2] for each in (a, b)]
+    lead = space.broadcast([Value(front, (0,)) for front in fronts])
     for each in (a, b):
-        for axis in each.axes[-2:]:
+        for axis in each.axes[len(each.axes) - 2 :]:
             if TIME in axis or (BATCH in axis and space.batch > 1):
                 raise Refusal("NMC060", "a product of two activations mixes time or samples")
-    axes: list[Axis] = [*lead, a.axes[-2], b.axes[-1]]
-    shapes = [(1,) * (rank - len(each.axes)) + space.shape_of_features(each) for each in (a, b)]
-    shape = (*np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2]), shapes[0][-2], shapes[1][-1])
+    axes: list[Axis] = [*lead, a.axes[len(a.axes) - 2], b.axes[len(b.axes) - 1]]
+    shape_a, shape_b = ((1,) * (rank - len(each.axes)) + space.shape_of_features(each) for each in (a, b))
+    shape = (*np.broadcast_shapes(shape_a[:-2], shape_b[:-2]), shape_a[-2], shape_b[-1])
     steps = max(len(a.tiles), len(b.tiles))
     tiles = [
         space.tiles.matmul(
             a.tiles[t] if len(a.tiles) > 1 else a.tiles[0],
             b.tiles[t] if len(b.tiles) > 1 else b.tiles[0],
-            shape_a=shapes[0],
-            shape_b=shapes[1],
+            shape_a=shape_a,
+            shape_b=shape_b,
             shape=shape,
         )
         for t in range(steps)
@@ -152,10 +158,25 @@ def _biased(space: Space, value: Value, bias: Array) -> Value:
 # ---- convolutions and pools -------------------------------------------------------------------------------
 
 
-def _window(
-    node: NodeIn, sizes: Sequence[int], kernel: Sequence[int]
-) -> tuple[list[int], list[tuple[int, int]], list[int]]:
-    """Strides, paddings and dilations of a sliding window."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a window slides over the axes of space."""
+
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilations: tuple[int, ...]
+
+    def over(self, axes: Sequence[int]) -> Window:
+        """Along some of the axes only."""
+        return Window(
+            tuple(self.strides[k] for k in axes),
+            tuple(self.padding[k] for k in axes),
+            tuple(self.dilations[k] for k in axes),
+        )
+
+
+def _window(node: NodeIn, sizes: Sequence[int], kernel: Sequence[int]) -> Window:
+    """The window of an operator's attributes."""
     rank = len(sizes)
     attrs = node.attrs
     strides = [int(each) for each in attrs.get("strides", [1] * rank)]
@@ -178,7 +199,7 @@ def _window(
             total = max(0, (-(-size // stride) - 1) * stride + dilation * (k - 1) + 1 - size)
             small, large = total // 2, total - total // 2
             padding.append((small, large) if automatic == "SAME_UPPER" else (large, small))
-    return strides, padding, dilations
+    return Window(tuple(strides), tuple(padding), tuple(dilations))
 
 
 def _conv(space: Space, node: NodeIn, args: Args) -> list[Traced]:
@@ -191,35 +212,32 @@ def _conv(space: Space, node: NodeIn, args: Args) -> list[Traced]:
     if len(shape) != rank + 2:
         raise Refusal("NMC061", f"a kernel of {rank} axes on a value of rank {len(shape)}")
     groups = int(node.attrs.get("group", 1))
-    strides, padding, dilations = _window(node, shape[2:], weight.shape[2:])
+    window = _window(node, shape[2:], weight.shape[2:])
     _spatial(space, value)
     if shape[1] != weight.shape[1] * groups or groups < 1 or weight.shape[0] % groups:
         raise Refusal("NMC061", f"a kernel for {weight.shape[1] * groups} channels on {shape[1]}")
     if any(
         size + a + b < d * (k - 1) + 1
-        for size, k, (a, b), d in zip(shape[2:], weight.shape[2:], padding, dilations, strict=True)
+        for size, k, (a, b), d in zip(
+            shape[2:], weight.shape[2:], window.padding, window.dilations, strict=True
+        )
     ):
         raise Refusal("NMC061", "a kernel larger than what it slides over")
     timed = [k for k in range(rank) if TIME in value.axes[k + 2]]
     if timed:
-        return [_conv_in_time(space, value, weight, bias, timed[0], strides, padding, dilations, groups)]
+        return [_conv_in_time(space, value, weight, bias=bias, time=timed[0], window=window, groups=groups)]
     if rank > 2:
         raise Refusal("NMC054", f"a convolution over {rank} axes; one and two are known")
-    attr = ConvAttr(
-        shape[1:],
-        space.tiles.derived(weight, "own", lambda w: w),
-        None if bias is None else space.tiles.derived(bias, "own", lambda w: w),
-        tuple(strides),
-        tuple(padding),
-        tuple(dilations),
-        groups,
-    )
+    number = space.tiles.derived(weight, "own", lambda w: w)
+    offset = None if bias is None else space.tiles.derived(bias, "own", lambda w: w)
+    attr = _attr(shape[1:], number, offset, window=window, groups=groups)
     tiles = [space.tiles.conv(tile, attr) for tile in value.tiles]
-    return [
-        _with_space(
-            space, value, tiles, weight.shape[0], attr.in_shape, weight.shape[2:], strides, padding, dilations
-        )
-    ]
+    shaped = _with_space(value, (weight.shape[0], *shape[2:]), kernel=weight.shape[2:], window=window)
+    return [space.make(shaped, tiles)]
+
+
+def _attr(in_shape: Sequence[int], weight: int, bias: int | None, *, window: Window, groups: int) -> ConvAttr:
+    return ConvAttr(tuple(in_shape), weight, bias, window.strides, window.padding, window.dilations, groups)
 
 
 def _spatial(space: Space, value: Value) -> None:
@@ -233,79 +251,51 @@ def _spatial(space: Space, value: Value) -> None:
             raise Refusal("NMC060", "a window takes time for channels")
 
 
-def _with_space(
-    space: Space,
-    value: Value,
-    tiles: Sequence[int],
-    channels: int,
-    in_shape: Sequence[int],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilations: Sequence[int],
-) -> Value:
-    sizes = [
-        (size + a + b - d * (k - 1) - 1) // s + 1
-        for size, k, s, (a, b), d in zip(in_shape[1:], kernel, strides, padding, dilations, strict=True)
-    ]
+def _with_space(value: Value, shape: Sequence[int], *, kernel: Sequence[int], window: Window) -> list[Axis]:
+    """The axes of what a window leaves of (channels, *space)."""
+    sizes = window_shape(tuple(shape), tuple(kernel), window.strides, window.padding, window.dilations)
     axes: list[Axis] = [value.axes[0]]
-    axes += [(size,) if size != 1 else () for size in (channels, *sizes)]
-    return space.make(axes, tiles)
+    return axes + [(size,) if size != 1 else () for size in (shape[0], *sizes)]
 
 
 def _conv_in_time(
     space: Space,
     value: Value,
     weight: Array,
+    *,
     bias: Array | None,
     time: int,
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilations: Sequence[int],
+    window: Window,
     groups: int,
 ) -> Value:
     """A convolution along time: each tap is a linear operation on an earlier step."""
     rank = weight.ndim - 2
-    if value.axes[time + 2] != (TIME,) or strides[time] != 1 or rank > 3:
+    if value.axes[time + 2] != (TIME,) or window.strides[time] != 1 or rank > 3:
         raise Refusal("NMC060", "a convolution along time with a stride")
     steps = len(value.tiles)
-    before, after = padding[time]
-    reach = dilations[time] * (weight.shape[time + 2] - 1)
-    length = steps + before + after - reach
+    before, after = window.padding[time]
+    dilation = window.dilations[time]
+    length = steps + before + after - dilation * (weight.shape[time + 2] - 1)
     rest = [k for k in range(rank) if k != time]
-    in_shape = tuple(space.dims(value)[1:])
-    in_shape = tuple(size for k, size in enumerate(in_shape) if k != time + 1)
-    taps: list[tuple[int, int]] = []
+    in_shape = [size for k, size in enumerate(space.dims(value)[1:]) if k != time + 1]
+    taps: dict[int, Callable[[int], int]] = {}
     for k in range(weight.shape[time + 2]):
         part = weight.take(k, time + 2)
         if part.any():
-            dense = part if rest else _dense(part, groups)
-            taps.append((k, space.tiles.intern(dense)))
-    tiles: list[int] = []
+            taps[k] = _tap(space, part, in_shape, window=window.over(rest), groups=groups)
     columns = space.filled(value)
+    tiles: list[int] = []
     for t in range(length):
         total: int | None = None
-        for k, number in reversed(taps):
-            source = t + k * dilations[time] - before
-            if not 0 <= source < steps:
-                continue
-            term = _tap(space, columns[source], number, in_shape, rest, strides, padding, dilations, groups)
-            total = term if total is None else space.tiles.scalar(Scalar.ADD, [total, term])
-        tiles.append(space.tiles.const(np.float32(0).reshape(())) if total is None else total)
-    flat = Value(value.axes[: time + 2] + value.axes[time + 3 :], value.tiles)
-    shaped = _with_space(
-        space,
-        flat,
-        tiles[:1],
-        weight.shape[0],
-        in_shape,
-        [weight.shape[k + 2] for k in rest],
-        [strides[k] for k in rest],
-        [padding[k] for k in rest],
-        [dilations[k] for k in rest],
-    )
-    axes = [*shaped.axes[: time + 2], (TIME,), *shaped.axes[time + 2 :]]
-    result = space.make(axes, tiles)
+        for k in reversed(taps):
+            source = t + k * dilation - before
+            if 0 <= source < steps:
+                term = taps[k](columns[source])
+                total = term if total is None else space.tiles.scalar(Scalar.ADD, [total, term])
+        tiles.append(space.tiles.const(np.zeros((), np.float32)) if total is None else total)
+    kernel = [weight.shape[k + 2] for k in rest]
+    axes = _with_space(value, (weight.shape[0], *in_shape[1:]), kernel=kernel, window=window.over(rest))
+    result = space.make([*axes[: time + 2], (TIME,), *axes[time + 2 :]], tiles)
     if bias is None:
         return result
     added = Builder(space)(Scalar.ADD, result, bias.reshape(-1, *[1] * rank))
@@ -314,28 +304,14 @@ def _conv_in_time(
 
 
 def _tap(
-    space: Space,
-    tile: int,
-    number: int,
-    in_shape: tuple[int, ...],
-    rest: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilations: Sequence[int],
-    groups: int,
-) -> int:
-    if not rest:
-        return space.tiles.linear(tile, number)
-    attr = ConvAttr(
-        in_shape,
-        number,
-        None,
-        tuple(strides[k] for k in rest),
-        tuple(padding[k] for k in rest),
-        tuple(dilations[k] for k in rest),
-        groups,
-    )
-    return space.tiles.conv(tile, attr)
+    space: Space, part: Array, in_shape: Sequence[int], *, window: Window, groups: int
+) -> Callable[[int], int]:
+    """What one tap of a convolution along time does to a step."""
+    if len(in_shape) == 1:
+        number = space.tiles.intern(_dense(part, groups))
+        return lambda tile: space.tiles.linear(tile, number)
+    attr = _attr(in_shape, space.tiles.intern(part), None, window=window, groups=groups)
+    return lambda tile: space.tiles.conv(tile, attr)
 
 
 def _dense(kernel: Array, groups: int) -> Array:
@@ -363,22 +339,24 @@ def _pool(space: Space, node: NodeIn, args: Args) -> list[Traced]:
     kernel = list(shape[2:]) if everything else [int(each) for each in node.attrs.get("kernel_shape", ())]
     if len(kernel) != rank:
         raise Refusal("NMC061", f"a kernel of {len(kernel)} axes on {rank}")
-    strides, padding, dilations = _window(node, shape[2:], kernel)
-    if any(each != 1 for each in dilations):
+    window = _window(node, shape[2:], kernel)
+    strides, padding = window.strides, window.padding
+    if any(each != 1 for each in window.dilations):
         raise Refusal("NMC054", f"{node.op} with dilation")
     counted = bool(node.attrs.get("count_include_pad", 0))
     declared = list(padding)
     if node.attrs.get("ceil_mode", 0):
-        padding = [
+        padding = tuple(
             (a, b + (-(size + a + b - k) % s))
             for size, k, s, (a, b) in zip(shape[2:], kernel, strides, padding, strict=True)
-        ]
+        )
     if any(size + a + b < k for size, k, (a, b) in zip(shape[2:], kernel, padding, strict=True)):
         raise Refusal("NMC061", "a kernel larger than what it slides over")
     pooling = Pooling.MAX if "Max" in node.op else Pooling.AVERAGE
-    attr = PoolAttr(shape[1:], pooling, tuple(kernel), tuple(strides), tuple(padding))
+    attr = PoolAttr(shape[1:], pooling, tuple(kernel), strides, padding)
     tiles = [space.tiles.pool(tile, attr) for tile in value.tiles]
-    result = _with_space(space, value, tiles, shape[1], attr.in_shape, kernel, strides, padding, [1] * rank)
+    axes = _with_space(value, shape[1:], kernel=kernel, window=Window(strides, padding, window.dilations))
+    result = space.make(axes, tiles)
     uncounted = (
         padding if not counted else [(0, b - c) for (_, b), (_, c) in zip(padding, declared, strict=True)]
     )

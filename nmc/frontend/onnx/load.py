@@ -15,8 +15,8 @@ from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.roll import roll
 from nmc.frontend.onnx.states import pair
 from nmc.frontend.onnx.step import Given, Kept, StepNet, normalized
-from nmc.frontend.onnx.tiles import Kind
 from nmc.frontend.onnx.sweep import swept
+from nmc.frontend.onnx.tiles import Kind
 from nmc.frontend.onnx.trace import Plan, Trace, Tracer
 from nmc.frontend.onnx.values import BATCH, TIME, Axis, Value
 from nmc.ir.graph import Graph

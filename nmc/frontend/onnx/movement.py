@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -256,7 +258,7 @@ def _joined_in_time(space: Space, parts: Sequence[Value | Array], axis: int) -> 
             return None
         folded = folded or (BATCH in tokens and space.batch > 1)
     last = [space.tiles.time_of(value.tiles) for value in values]
-    growing = all(a < b for a, b in zip(last, last[1:], strict=False))
+    growing = all(a < b for a, b in pairwise(last))
     if not growing and not any(value.timed for value in values):
         return None
     rest = list(max((value.axes for value in values), key=lambda axes: sum(map(len, axes))))
@@ -326,13 +328,15 @@ def _pad(space: Space, node: NodeIn, args: Args) -> list[Traced]:
     mode = node.attrs.get("mode", "constant")
     for axis in range(rank):
         if before[axis] or after[axis]:
-            value = _padded(space, value, axis, before[axis], after[axis], number, mode)
+            widths = (before[axis], after[axis])
+            value = _padded(space, value, axis, widths=widths, number=number, mode=str(mode))
     return [value]
 
 
 def _padded(
-    space: Space, value: Value | Array, axis: int, before: int, after: int, number: float, mode: str
+    space: Space, value: Value | Array, axis: int, *, widths: tuple[int, int], number: float, mode: str
 ) -> Value | Array:
+    before, after = widths
     size = shape_of(space, value)[axis]
     if before < 0 or after < 0:
         chosen = np.arange(max(0, -before), size + min(0, after))
@@ -340,12 +344,14 @@ def _padded(
         before, after = max(before, 0), max(after, 0)
         size = len(chosen)
     if mode in {"edge", "reflect", "wrap"}:
-        return select(space, value, axis, np.pad(np.arange(size), (before, after), mode=mode))
+        # Any: numpy's types know modes as literals only.
+        kind: Any = mode
+        return select(space, value, axis, np.pad(np.arange(size), (before, after), mode=kind))
     if not isinstance(value, Value):
-        widths = [(before, after) if k == axis else (0, 0) for k in range(value.ndim)]
-        return np.pad(value, widths, constant_values=number)
+        everywhere = [(before, after) if k == axis else (0, 0) for k in range(value.ndim)]
+        return np.pad(value, everywhere, constant_values=number)
     if TIME in value.axes[axis]:
-        border = space.tiles.const(np.float32(number).reshape(()))
+        border = space.tiles.const(np.full((), number, np.float32))
         return space.make(value.axes, [border] * before + list(value.tiles) + [border] * after, value.kind)
     shape = list(space.dims(value))
     parts: list[Value | Array] = []

@@ -128,7 +128,7 @@ def _reshaping(source: Shape, shape: Shape) -> Op:
 
 
 def _transposition(index: Array, source: Shape) -> tuple[Shape, tuple[int, ...]] | None:
-    """The shape and the order of its axes whose elements, in C order, are those of the index; None if there is none."""
+    """A shape and an order of its axes that give the index's elements in C order; None if there is none."""
     if prod(source) != index.size:
         return None
     if len(source) <= 5:
@@ -136,7 +136,7 @@ def _transposition(index: Array, source: Shape) -> tuple[Shape, tuple[int, ...]]
         for axes in permutations(range(len(source))):
             if bool((elements.transpose(axes).ravel() == index.ravel()).all()):
                 return source, axes
-    strides = []
+    strides: list[int] = []
     for axis, size in enumerate(index.shape):
         first = index[tuple(1 if k == axis and size > 1 else 0 for k in range(index.ndim))]
         strides.append(int(first - index.ravel()[0]) if size > 1 else 0)

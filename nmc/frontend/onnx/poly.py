@@ -61,6 +61,16 @@ def equal(a: Array, b: Array) -> bool:
     return bool(np.all(np.abs(a - b) <= CLOSE * np.maximum(1e-30, np.maximum(np.abs(a), np.abs(b)))))
 
 
+def _equal_atoms(algebra: Algebra, a: Atom, b: Atom) -> bool:
+    match a, b:
+        case Step(), Step():
+            return a.strict == b.strict and algebra.same(a.form, b.form)
+        case Opaque(), Opaque():
+            return a.op is b.op and all(algebra.same(x, y) for x, y in zip(a.args, b.args, strict=True))
+        case _:
+            return False
+
+
 class Algebra:
     """Forms over a common set of atoms."""
 
@@ -73,9 +83,9 @@ class Algebra:
         """The form of a variable."""
         for number, atom in enumerate(self.atoms):
             if isinstance(atom, Variable) and atom.name == name:
-                return {(number,): np.float64(1).reshape(())}
+                return {(number,): np.ones(())}
         self.atoms.append(Variable(name))
-        return {(len(self.atoms) - 1,): np.float64(1).reshape(())}
+        return {(len(self.atoms) - 1,): np.ones(())}
 
     def number(self, value: Array | float) -> Form:
         """The form of a constant."""
@@ -84,12 +94,8 @@ class Algebra:
 
     def _atom(self, new: Step | Opaque) -> int:
         for number, atom in enumerate(self.atoms):
-            if isinstance(new, Step) and isinstance(atom, Step):
-                if new.strict == atom.strict and self.same(new.form, atom.form):
-                    return number
-            elif isinstance(new, Opaque) and isinstance(atom, Opaque) and new.op is atom.op:
-                if all(self.same(a, b) for a, b in zip(new.args, atom.args, strict=True)):
-                    return number
+            if _equal_atoms(self, new, atom):
+                return number
         if len(self.atoms) > 200:
             raise TooComplex
         self.atoms.append(new)
@@ -270,7 +276,7 @@ class Algebra:
         if len(steps) > 6:
             raise TooComplex
         step = steps[0]
-        one = {(step,): np.float64(1).reshape(())}
+        one = {(step,): np.ones(())}
         true = self._by_cases(self.assume(form, step, true=True), make)
         false = self._by_cases(self.assume(form, step, true=False), make)
         if self.same(true, false):
@@ -303,11 +309,11 @@ class Algebra:
             return self.number(((value > 0) if strict else (value >= 0)).astype(np.float64))
         lead = form[min(key for key in form if key)]
         if bool(np.all(lead > 0)):
-            return {(self._atom(Step(self.scaled(form, 1 / lead), strict)),): np.float64(1).reshape(())}
+            return {(self._atom(Step(self.scaled(form, 1 / lead), strict)),): np.ones(())}
         if bool(np.all(lead < 0)):
             atom = self._atom(Step(self.scaled(form, 1 / lead), not strict))
-            return {(): np.float64(1).reshape(()), (atom,): np.float64(-1).reshape(())}
-        return {(self._atom(Step(form, strict)),): np.float64(1).reshape(())}
+            return {(): np.ones(()), (atom,): -np.ones(())}
+        return {(self._atom(Step(form, strict)),): np.ones(())}
 
     def function(self, op: Scalar, args: Sequence[Form]) -> Form:
         """A function of forms, evaluated where they are constants."""
@@ -325,7 +331,7 @@ class Algebra:
         values = [self.constant(arg) for arg in args]
         if len(args) == 1 and values[0] is not None:
             return self.number(apply(op, [np.asarray(values[0], np.float64)]))
-        return {(self._atom(Opaque(op, args)),): np.float64(1).reshape(())}
+        return {(self._atom(Opaque(op, args)),): np.ones(())}
 
     def apply(self, op: Scalar, args: Sequence[Form]) -> Form:
         """A scalar operation on forms."""
@@ -410,7 +416,7 @@ def _replaced(algebra: Algebra, number: int, known: Mapping[int, Form]) -> Form:
         case Opaque(op, args):
             return algebra.function(op, [substituted(algebra, arg, known) for arg in args])
         case _:
-            return {(number,): np.float64(1).reshape(())}
+            return {(number,): np.ones(())}
 
 
 def variables_in(algebra: Algebra, found: Iterable[Form]) -> set[str]:

@@ -1,9 +1,9 @@
 """A lifted neuron beside the program it stands for, point by point, in single and in double precision.
 
-Points are drawn over the range of the threshold, and on both sides of it: inputs for which the membrane lands on the
-threshold, and their neighbours among the numbers of single precision. In double precision both must agree everywhere
-but within rounding of the threshold; in single precision, where two spellings of one formula round differently, within
-rounding of each other.
+Points are drawn over the range of the threshold, and on both sides of it: inputs for which the membrane lands on
+the threshold, and their neighbours among the numbers of single precision. In double precision both must agree
+everywhere but within rounding of the threshold; in single precision, where two spellings of one formula round
+differently, within rounding of each other.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def _points(program: Program, cell: _Cell, rng: np.random.Generator, count: int)
         if name not in cell.variables:
             states[:, k] = 0.0
     if len(program.inputs) and cell.gain * cell.enter != 0:
-        _aim(program, cell, rng, states, inputs, slice(third // 2, 2 * third), theta)
+        rows = slice(third // 2, 2 * third)
+        _aim(program, cell, rng, states=states, inputs=inputs, rows=rows, theta=theta)
     states = states.astype(np.float32).astype(np.float64)
     return states, inputs.astype(np.float32).astype(np.float64)
 
@@ -181,6 +182,7 @@ def _aim(
     program: Program,
     cell: _Cell,
     rng: np.random.Generator,
+    *,
     states: Array,
     inputs: Array,
     rows: slice,
@@ -209,7 +211,7 @@ def _aim(
 def _stepped(
     cell: _Cell, program: Program, real: type, states: Array, inputs: Array
 ) -> tuple[Array, Array, Array]:
-    """What the neuron gives and keeps at each point (nan: not a variable of it), and how far it is from its threshold."""
+    """What the neuron gives and keeps at each point (nan: no variable of it), and its distance from a threshold."""
     columns = {cell.variables.get(name): k for k, name in enumerate(program.states)}
     out = np.empty(len(inputs))
     kept = np.full((len(inputs), len(program.states)), np.nan)

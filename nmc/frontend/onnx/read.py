@@ -1,4 +1,4 @@
-"""ONNX protobuf -> plain values: nodes, constants as numpy arrays, subgraphs and functions. Nothing is interpreted."""
+"""ONNX protobuf -> plain values: nodes, arrays, subgraphs and functions. Nothing is interpreted."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nmc.diagnostics import CompileError, Loc, error
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - the field's word for it
     """A part of a file that has no meaning here, under the reading that was tried.
 
     `progress` orders the refusals of several readings: the reading that came furthest is reported.

@@ -1,8 +1,8 @@
 """An unrolled network rolled up: the step whose repetition it is.
 
-Time flows through tiles: the last input step that a tile depends on is the tile's time. What crosses from one step to
-the next is what is kept. Two crossings are compared by what their values *mean*: each is evaluated as a function of the
-crossing before, so the spelling of a step does not matter. The result is proved by running both.
+Time flows through tiles: the last input step that a tile depends on is the tile's time. What crosses from one
+step to the next is what is kept. Two crossings are compared by what their values *mean*: each is evaluated as a
+function of the crossing before, so the spelling of a step does not matter. The result is proved by running both.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ class _Timeline:
         # Layers are known by their weights: what they would give may be nothing at all, for want of spikes.
         layers = [tile for tile in self.tiles.cone(born, stop=leaves) if self.tiles.ops[tile] in _LAYERS]
         leaves |= {
-            tile: _random(self.tiles.shapes[tile], self.tiles.attrs[tile]) for tile in layers if tile not in leaves
+            tile: _random(self.tiles.shapes[tile], self.tiles.attrs[tile])
+            for tile in layers
+            if tile not in leaves
         }
         for tile in self.tiles.cone(born, stop=leaves):
             if self.tiles.ops[tile] is Kind.INPUT and tile not in leaves:
@@ -163,7 +165,7 @@ def roll(trace: Trace) -> Rolled:
     tiles = trace.tiles
     pairs = _paired(line, line.crossing(steps - 3), line.crossing(steps - 2), steps)
     leaves = [tiles.state(tiles.shapes[tile]) for _, tile in pairs]
-    inputs = {name: tile for name, tile in _inputs(tiles, line.cone).items()}
+    inputs = _inputs(tiles, line.cone)
     old = {before: leaf for (before, _), leaf in zip(pairs, leaves, strict=True)}
     new = {now: leaf for (_, now), leaf in zip(pairs, leaves, strict=True)}
     known = {**_shifted(tiles, line.cone, steps - 2, inputs, old), **old}

@@ -14,7 +14,28 @@ from nmc.frontend.onnx.values import Value
 from nmc.ir.program import Scalar
 
 _AFFIXES = frozenset(
-    ["in", "out", "input", "output", "new", "next", "old", "prev", "previous", "cur", "current", "o", "i", "n", "t", "h0", "hx", "final", "state", "states"]
+    [
+        "in",
+        "out",
+        "input",
+        "output",
+        "new",
+        "next",
+        "old",
+        "prev",
+        "previous",
+        "cur",
+        "current",
+        "o",
+        "i",
+        "n",
+        "t",
+        "h0",
+        "hx",
+        "final",
+        "state",
+        "states",
+    ]
 ) - {"i", "n", "o", "h0"}
 
 
@@ -34,7 +55,7 @@ def stem(name: str) -> tuple[str, ...]:
 
 def pair(trace: Trace, declared: Mapping[str, str]) -> Pairing:
     """The states of a step model; `declared` are the user's, output -> input. Raises Refusal for impossible ones."""
-    inputs = {name: tile for name, tile in _input_tiles(trace).items()}
+    inputs = _input_tiles(trace)
     outputs = {name: value for name, value in trace.outputs.items() if isinstance(value, Value)}
     pairs: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -74,7 +95,7 @@ def _input_tiles(trace: Trace) -> dict[str, int]:
 def _candidates(
     trace: Trace, inputs: Mapping[str, int], outputs: Mapping[str, Value]
 ) -> list[tuple[str, int, str]]:
-    """Output, score, input: 3 and more if the names say so, 2 if the output is computed of the input element by element."""
+    """Output, score, input: 3 and more if the names say so, 2 if the one is computed of the other by elements."""
     tiles = trace.tiles
     found: list[tuple[str, int, str]] = []
     for out, value in outputs.items():

@@ -79,7 +79,7 @@ def simulate(net: StepNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def normalized(net: StepNet) -> StepNet:
-    """The network with shift registers as chains of values, and functions of old values as old values of functions."""
+    """The network with shift registers as chains, and functions of old values as old values of functions."""
     net = _merged(_biased(_pruned(_without_blocks(net))))
     return _pruned(_merged(_delayed(net)))
 

@@ -28,7 +28,8 @@ def swept(net: StepNet) -> StepNet:
         for each, root in zip(net.kept, roots, strict=False)
     )
     given = tuple(
-        Given(each.name, root, each.axes, each.last) for each, root in zip(net.given, roots[count:], strict=True)
+        Given(each.name, root, each.axes, each.last)
+        for each, root in zip(net.given, roots[count:], strict=True)
     )
     return StepNet(net.tiles, net.inputs, kept, given, net.notes)
 

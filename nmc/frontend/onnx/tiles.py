@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -208,7 +209,7 @@ class Tiles:
             case Scalar.SUB if numbers[1] == 0.0:
                 return args[0]
             case Scalar.SUB if args[0] == args[1]:
-                return self.const(np.float32(0).reshape(()))
+                return self.const(np.zeros((), np.float32))
             case Scalar.MUL if 0.0 in numbers:
                 return args[numbers.index(0.0)]
             case Scalar.MUL if 1.0 in numbers:
@@ -381,7 +382,9 @@ class Tiles:
             size = prod(self.shapes[source])
             mine = (index >= start) & (index < start + size)
             part = np.zeros((matrix.shape[0], size), matrix.dtype)
-            np.add.at(part, (slice(None), index[mine] - start), matrix[:, mine])
+            # Any: numpy's types know no index of a slice and an array.
+            place: Any = (slice(None), index[mine] - start)
+            np.add.at(part, place, matrix[:, mine])
             term = self.linear(self.reshape(source, squeeze((size,))), self.intern(part), bias)
             bias = None
             total = term if total is None else self.scalar(Scalar.ADD, [total, term])

@@ -126,7 +126,7 @@ class Tracer:
                     "NMC061",
                     f"`{node.op}` cannot be applied to its arguments",
                     node=node.title,
-                    help=f"the file is damaged, or the operator is used in a way nmc does not know: {str(fault)[:120]}",
+                    help=f"the file is damaged, or the use of the operator is unknown: {str(fault)[:120]}",
                     progress=self.progress,
                 ) from fault
 
@@ -182,10 +182,11 @@ class Tracer:
         """An operator without meaning here."""
         if node.domain:
             names = [f"{domain}::{op}" for domain, op in custom.HANDLERS]
+            near = nearest(f"{node.domain}::{node.op}", names)
             return Refusal(
                 "NMC054",
                 f"the operator `{node.domain}::{node.op}` is not known",
-                help=f"export its definition as a local function of the model; {nearest(f'{node.domain}::{node.op}', names)}",
+                help=f"export its definition as a local function of the model; {near}",
             )
         return Refusal(
             "NMC054",

@@ -100,7 +100,7 @@ class Space:
         array = array.reshape(shape)
         for place in samples:
             first = array.take([0], place)
-            if not bool(((array == first) | ((array != array) & (first != first))).all()):
+            if not np.array_equal(array, np.broadcast_to(first, array.shape)):
                 raise Refusal(
                     "NMC060",
                     "a constant differs from sample to sample",

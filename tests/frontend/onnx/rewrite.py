@@ -24,10 +24,20 @@ class _Names:
 def _floats(model: onnx.ModelProto) -> set[str]:
     """Values that are certainly floats: made by arithmetic on what is one."""
     known = {each.name for each in model.graph.initializer if each.data_type == TensorProto.FLOAT}
-    known |= {
-        each.name for each in model.graph.input if each.type.tensor_type.elem_type == TensorProto.FLOAT
+    known |= {each.name for each in model.graph.input if each.type.tensor_type.elem_type == TensorProto.FLOAT}
+    makers = {
+        "Gemm",
+        "MatMul",
+        "Conv",
+        "Sigmoid",
+        "Tanh",
+        "Exp",
+        "Floor",
+        "AveragePool",
+        "Relu",
+        "Div",
+        "Sign",
     }
-    makers = {"Gemm", "MatMul", "Conv", "Sigmoid", "Tanh", "Exp", "Floor", "AveragePool", "Relu", "Div", "Sign"}
     for node in model.graph.node:
         if node.op_type == "Constant":
             if any(attr.name == "value" and attr.t.data_type == TensorProto.FLOAT for attr in node.attribute):
@@ -35,7 +45,16 @@ def _floats(model: onnx.ModelProto) -> set[str]:
         elif node.op_type == "Cast":
             if any(attr.name == "to" and attr.i == TensorProto.FLOAT for attr in node.attribute):
                 known.add(node.output[0])
-        elif node.op_type in makers | {"Add", "Sub", "Mul", "Where", "Gather", "Squeeze", "Slice", "Unsqueeze"}:
+        elif node.op_type in makers | {
+            "Add",
+            "Sub",
+            "Mul",
+            "Where",
+            "Gather",
+            "Squeeze",
+            "Slice",
+            "Unsqueeze",
+        }:
             data = node.input[1] if node.op_type == "Where" else node.input[0]
             if data in known:
                 known.add(node.output[0])
@@ -102,7 +121,8 @@ def where_for_mul(model: onnx.ModelProto, rng: np.random.Generator) -> None:
     spikes = {
         node.output[0]
         for node in model.graph.node
-        if node.op_type == "Cast" and any(attr.name == "to" and attr.i == TensorProto.FLOAT for attr in node.attribute)
+        if node.op_type == "Cast"
+        and any(attr.name == "to" and attr.i == TensorProto.FLOAT for attr in node.attribute)
     }
     truths = {
         node.output[0] for node in model.graph.node if node.op_type in {"Greater", "GreaterOrEqual", "Less"}
@@ -118,7 +138,9 @@ def where_for_mul(model: onnx.ModelProto, rng: np.random.Generator) -> None:
                 condition = names("condition")
                 return [
                     helper.make_node("Greater", [node.input[own], half], [condition]),
-                    helper.make_node("Where", [condition, node.input[other], zero], list(node.output), name=node.name),
+                    helper.make_node(
+                        "Where", [condition, node.input[other], zero], list(node.output), name=node.name
+                    ),
                 ]
         return None
 

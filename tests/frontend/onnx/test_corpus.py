@@ -19,7 +19,39 @@ from nmc.ir.verify import verify
 from nmc.sim.golden import simulate
 from nmc.sim.interchange import from_steps, inputs_to_steps, layout_of
 
-CASES = ["ann_digits_cnn_bn_dyn", "ann_digits_mlp_qdq", "ann_digits_mlp_ts", "custom_op_lif_step_ts", "egru_temporal_step_ts", "gru_op_temporal_ts", "norse_digits_lif_step_ts", "norse_digits_seq_unroll_dyn", "norse_lifrec_temporal_step_ts", "norse_refrac_step_dyn", "onnx_delay_conv1d_unroll_dyn", "onnx_delay_shiftreg_step_ts", "plain_baked_init_unroll_ts", "plain_scan_dyn", "plain_styles_step_dyn", "plain_styles_step_ts", "rockpool_lif_dyn", "sinabs_iaf_conv_dyn", "sinabs_lif_single_step_ts", "sj14_conv_lif_loop_ts", "sj14_if_soft_step_ts", "sj_lif_di1_hard_step_dyn", "sj_sew_if_ms_dyn", "sj_ssa_ms_dyn", "snn07_leaky_zero_step_ts", "snn_conv_hidden_unroll_ts", "snn_digits_mlp_step_ts", "snn_digits_mlp_unroll_dyn", "snn_lapicque_step_ts", "snn_rleaky_temporal_step_ts", "snn_synaptic_step_ts"]
+CASES = [
+    "ann_digits_cnn_bn_dyn",
+    "ann_digits_mlp_qdq",
+    "ann_digits_mlp_ts",
+    "custom_op_lif_step_ts",
+    "egru_temporal_step_ts",
+    "gru_op_temporal_ts",
+    "norse_digits_lif_step_ts",
+    "norse_digits_seq_unroll_dyn",
+    "norse_lifrec_temporal_step_ts",
+    "norse_refrac_step_dyn",
+    "onnx_delay_conv1d_unroll_dyn",
+    "onnx_delay_shiftreg_step_ts",
+    "plain_baked_init_unroll_ts",
+    "plain_scan_dyn",
+    "plain_styles_step_dyn",
+    "plain_styles_step_ts",
+    "rockpool_lif_dyn",
+    "sinabs_iaf_conv_dyn",
+    "sinabs_lif_single_step_ts",
+    "sj14_conv_lif_loop_ts",
+    "sj14_if_soft_step_ts",
+    "sj_lif_di1_hard_step_dyn",
+    "sj_sew_if_ms_dyn",
+    "sj_ssa_ms_dyn",
+    "snn07_leaky_zero_step_ts",
+    "snn_conv_hidden_unroll_ts",
+    "snn_digits_mlp_step_ts",
+    "snn_digits_mlp_unroll_dyn",
+    "snn_lapicque_step_ts",
+    "snn_rleaky_temporal_step_ts",
+    "snn_synaptic_step_ts",
+]
 
 TOLERANCE = 1e-5
 

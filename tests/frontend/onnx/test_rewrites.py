@@ -60,7 +60,9 @@ def numbers(graph: Graph) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("name", SPIKING)
-@pytest.mark.parametrize("rewrite", [[each] for each in REWRITES] + [EVERYTHING], ids=lambda each: "+".join(each)[:20])
+@pytest.mark.parametrize(
+    "rewrite", [[each] for each in REWRITES] + [EVERYTHING], ids=lambda each: "+".join(each)[:20]
+)
 def test_rewritten_model_lifts_the_same(shared: Path, tmp_path: Path, name: str, rewrite: list[str]) -> None:
     folder = shared / "corpus" / name
     model = rewritten(onnx.load(folder / "model.onnx"), rewrite, seed=1)
