@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -394,7 +395,8 @@ def passes(name: str, steps: Sequence[Pass]) -> Answer:
 
 def explained(code: str, entry: Entry) -> Answer:
     """One entry of the catalogue of findings."""
-    text = f"{code}: {entry.title}\n\n{entry.explanation}\n\nexample:\n{_indented(entry.example)}"
+    example = _wrapped(entry.example, indent="  ")
+    text = f"{code}: {entry.title}\n\n{_wrapped(entry.explanation)}\n\nexample:\n{example}"
     return Answer(text, {"code": code, **asdict(entry)})
 
 
@@ -454,8 +456,13 @@ def _paragraph(texts: Iterable[str]) -> list[str]:
     return ["", *found] if found else []
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" if line else "" for line in text.splitlines())
+def _wrapped(text: str, *, indent: str = "") -> str:
+    """Text in lines that a person reads with ease; what stands in lines of its own stays there."""
+    lines = [
+        textwrap.fill(line, 100, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+        for line in text.splitlines()
+    ]
+    return "\n".join(lines)
 
 
 def _shape(shape: Sequence[int]) -> str:

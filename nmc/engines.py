@@ -22,6 +22,7 @@ from nmc.ir.graph import Graph
 from nmc.ir.ops import Input, Neuron, SignalKind, Threshold, output_shape
 from nmc.ir.tensor import FixedPoint
 from nmc.passes.discretize import discretize
+from nmc.report import describe
 from nmc.sim.compare import Divergence, first_divergence
 from nmc.sim.trace import SimResult
 
@@ -40,6 +41,9 @@ GOLDEN, MACHINE = "golden", "machine"
 STIMULUS_STEPS, STIMULUS_SAMPLES, STIMULUS_SEED = 64, 2, 0
 STIMULUS_RATES = (0.25, 0.5, 0.9)
 """The random spikes on which `verify` runs when it is given no inputs: the first rate at which all is active."""
+
+STIMULUS_WORK = 20_000_000
+"""Synapses times steps times samples that `verify` asks of the witnesses: minutes where they are slowest."""
 
 
 def silent(what: str) -> None:
@@ -358,12 +362,15 @@ def _never_spiked(graph: Graph, result: SimResult) -> list[Diagnostic]:
 def stimulus(graph: Graph, rate: float = STIMULUS_RATES[0]) -> dict[str, Array]:
     """Seeded random inputs for a graph: spikes at `rate`, or mantissas over the whole range of a graded input."""
     random = np.random.default_rng(STIMULUS_SEED)
-    steps = max(STIMULUS_STEPS, 4 * graph.latency)
+    steps, samples = max(STIMULUS_STEPS, 4 * graph.latency), STIMULUS_SAMPLES
+    synapses = sum(describe.synapse_count(node.op) for node in graph.nodes)
+    if synapses * steps * samples > STIMULUS_WORK:
+        steps, samples = max(STIMULUS_WORK // synapses, 4 * graph.latency), 1
     inputs: dict[str, Array] = {}
     for node in graph.inputs:
         assert isinstance(node.op, Input)
         signal = node.op.signal
-        shape = (steps, STIMULUS_SAMPLES, *signal.shape)
+        shape = (steps, samples, *signal.shape)
         if signal.kind is SignalKind.SPIKE or signal.number is None:
             inputs[node.name] = (random.random(shape) < rate).astype(np.uint8)
         else:

@@ -768,19 +768,24 @@ _LOIHI: Mapping[str, Entry] = {
         "wrap without a word.",
         "Large graded inputs into large weights: scale the input down or use fewer message bits.",
     ),
+    "NMC403": Entry(
+        "a program that does not read",
+        "The digests of the artifact are right, but its program is not one that this version of nmc writes. The "
+        "message says which file and field.",
+        "An artifact of an earlier version: compile the model again.",
+    ),
 }
 
 _FPGA: Mapping[str, Entry] = {
     "NMC450": Entry(
         "a goal that is none",
-        "Lanes are chosen for one goal: `lanes`, `cycles_per_step` or `luts`, a whole number above 0. Two goals "
-        "would contradict each other.",
-        "`--set lanes=16 --set luts=3000`: leave one out.",
+        "Lanes are given with `lanes` or chosen for a goal, `cycles_per_step`; either is a whole number above 0, and "
+        "both would contradict each other.",
+        "`--set lanes=16 --set cycles_per_step=300`: leave one out.",
     ),
     "NMC451": Entry(
         "a goal out of reach",
-        "Even one lane for each neuron does not end a step in so many cycles, or even one lane for each layer "
-        "takes more LUTs than are wanted.",
+        "Even one lane for each neuron does not end a step in so many cycles.",
         "102 events a step take 103 cycles at least: raise `--set cycles_per_step=`.",
     ),
     "NMC452": Entry(

@@ -165,10 +165,11 @@ def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<array
     """One array (steps, samples, *shape) for each input, from arrays by name as a file holds them.
 
     Each input takes the array of its name; a graph with one input takes the only array of any name whose
-    shape fits. Arrays (steps, *shape) are one sample. Others (labels) are left aside. For graded inputs with
-    a number the values are rounded half to even onto its grid, as `to_mantissas` does; what exceeds it is
-    refused when it runs.
+    shape fits. Arrays (steps, *shape) are one sample. Others (labels) are left aside. For graded inputs of an
+    integer graph the values are rounded half to even onto the input's number, as `to_mantissas` does; what
+    exceeds it is refused when it runs.
     """
+    integer = is_integer(graph)
     findings: list[Diagnostic] = []
     mapped: dict[str, Array] = {}
     for node in graph.inputs:
@@ -181,7 +182,7 @@ def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<array
         if array.ndim == len(signal.shape) + 1:
             array = array[:, None]
         finite = array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
-        if signal.kind is SignalKind.GRADED and signal.number is not None and finite:
+        if integer and signal.number is not None and finite:
             array = to_mantissas(array, signal.number)
         mapped[node.name] = array
     raise_errors(findings)

@@ -41,7 +41,8 @@ def _functions_of(*modules: ModuleType) -> list[Kernel]:
     ]
 
 
-def _digest_of(*modules: ModuleType) -> int:
+def digest_of(*modules: ModuleType) -> int:
+    """A number of the source of modules."""
     text = "".join(inspect.getsource(module) for module in modules)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
@@ -49,7 +50,7 @@ def _digest_of(*modules: ModuleType) -> int:
 for _rule in _functions_of(fixed, neuron, events):
     register_jitable(_rule)
 
-RULES_DIGEST = _digest_of(fixed, neuron, events)
+RULES_DIGEST = digest_of(fixed, neuron, events)
 """A number of the source of those rules."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class SpikeTrain:
     @staticmethod
     def of_dense(dense: npt.NDArray[Any]) -> SpikeTrain:
         """From zeros and ones (steps, *shape), flattened in C order. Raises ValueError for other values."""
-        flat = dense.reshape(dense.shape[0], -1)
+        flat = dense.reshape(dense.shape[0], prod(dense.shape[1:]))
         if not ((flat == 0) | (flat == 1)).all():
             raise ValueError("spikes are 0 or 1")
         step, neuron = np.nonzero(flat)

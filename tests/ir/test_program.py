@@ -10,7 +10,7 @@ from nmc.ir.tensor import Tensor
 
 
 def number(*values: float) -> np.ndarray:
-    return np.array(values)
+    return np.array(values, float)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def run_lava(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str,
     """Lava on an artifact: its own script in its own process."""
     from nmc.backends.loihi import machine
 
-    network = files.read(artifact.files)
+    network = files.program(artifact.files)
     machine.checked(network, inputs)
     given = {source.name: np.asarray(inputs[source.name]) for source in network.sources}
     (recording,) = lava.run([lava.Job(artifact.files, given)])
@@ -108,7 +108,7 @@ def run_sanafe(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[st
     """
     from nmc.backends.loihi import machine
 
-    network = files.read(artifact.files)
+    network = files.program(artifact.files)
     ran = machine.run(network, inputs, record=record)
     (estimate,) = sanafe.estimate([(network, ran.sent)])
     pairs = (

@@ -34,6 +34,7 @@ from nmc.backends.loihi.program import (
     Sparse,
     check,
 )
+from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Slice
 from nmc.ir.neuron import Comparison, Reset, ResetWhen
 from nmc.ir.ops import Shape
@@ -91,6 +92,16 @@ def read(files: Mapping[str, bytes]) -> Network:
     unread = sorted(name for name in files if name.startswith(PARAMETERS) and name not in reader.used)
     check(not unread, f"{', '.join(unread)}: not named by {NETWORK_FILE}")
     return network
+
+
+def program(files: Mapping[str, bytes]) -> Network:
+    """The network of an artifact's files. Raises CompileError (NMC403) where `read` finds them wrong."""
+    try:
+        return read(files)
+    except ValueError as fault:
+        message = f"the program in the artifact does not read: {fault}"
+        advice = "compile the model again with this version of nmc"
+        raise CompileError(error("NMC403", message, Loc(NETWORK_FILE), help=advice)) from fault
 
 
 def _encode(document: Json) -> bytes:

@@ -75,10 +75,10 @@ def simulate(
 ) -> SimResult:
     """Run the program in an artifact's files on inputs (steps, samples, *shape); states of `record`ed populations.
 
-    Raises ValueError for files that are not a program; CompileError for inputs that do not fit, and (NMC402) where
-    a neuron's input leaves the 32 bits in which Lava sums it.
+    Raises CompileError for files that are not a program (NMC403), for inputs that do not fit, and where a neuron's
+    input leaves the 32 bits in which Lava sums it (NMC402).
     """
-    network = files.read(artifact_files)
+    network = files.program(artifact_files)
     done = run(network, inputs, record=record)
     trace: dict[str, Array] = {}
     for name in record:

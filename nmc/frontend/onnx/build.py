@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from nmc.diagnostics import Diagnostic, Loc, note
 from nmc.frontend.onnx.cluster import Cluster, Clusters, program_of, rebased
+from nmc.frontend.onnx.fitting import (
+    axis_names,
+    factor_of,
+    features,
+    ports_of,
+    program_in,
+    real,
+    reshaped,
+    same_step,
+)
 from nmc.frontend.onnx.lift import Lifted, lift
 from nmc.frontend.onnx.moves import Moves
 from nmc.frontend.onnx.prove import Proof, prove
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet
 from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles, compressed
-from nmc.frontend.onnx.values import BATCH, TIME, Axis
+from nmc.frontend.onnx.values import Axis
 from nmc.frontend.onnx.words import equation
 from nmc.ir.graph import Graph, Layout
-from nmc.ir.neuron import Reset, ResetWhen
 from nmc.ir.ops import (
     Conv,
     Elementwise,
@@ -57,16 +65,6 @@ class Place:
 
     node: str
     delay: int
-
-
-def features(axes: Sequence[Axis]) -> Shape:
-    """The shape of one sample at one step, as the file has it."""
-    shape = tuple(
-        prod(token for token in axis if isinstance(token, int))
-        for axis in axes
-        if not (axis and all(token in {TIME, BATCH} for token in axis))
-    )
-    return shape or (1,)
 
 
 class Builder(Moves):
@@ -113,13 +111,13 @@ class Builder(Moves):
         """How the file has its inputs, outputs and states."""
         for name, axes in self.axes.items():
             if name in self.net.inputs:
-                yield Layout(name, _words(axes))
+                yield Layout(name, axis_names(axes))
         for given in self.net.given:
-            yield Layout(given.name, _words(given.axes), last=given.last)
+            yield Layout(given.name, axis_names(given.axes), last=given.last)
         for kept in self.net.kept:
             variable = self._variable(kept) if kept.leaving else None
             if variable is not None:
-                yield Layout(kept.leaving, _words(self.axes[kept.entering]), variable, kept.entering)
+                yield Layout(kept.leaving, axis_names(self.axes[kept.entering]), variable, kept.entering)
 
     def _variable(self, kept: Kept) -> str | None:
         """The `node.variable` that a state of the file is; None if nothing of the graph is it."""
@@ -169,7 +167,7 @@ class Builder(Moves):
                     program, inputs = other, entering
                     break
             if found is not None and not any(each.leaving for each in cluster.kept):
-                found = _same_step(found)
+                found = same_step(found)
             any_lifted = any_lifted or found is not None
             self.lifted[tile] = (found, program, inputs)
         return any_lifted
@@ -212,7 +210,7 @@ class Builder(Moves):
             for each in needed
             if each in boundary and self.tiles.value(each) is None and each not in states
         ]
-        names = dict(zip(inputs, _ports(self.tiles, inputs), strict=True))
+        names = dict(zip(inputs, ports_of(self.tiles, inputs), strict=True))
         return program_of(self.tiles, states, tile, names), inputs
 
     def _boundary(self, cluster: Cluster) -> set[int]:
@@ -235,7 +233,7 @@ class Builder(Moves):
             self.lifted[tile] = (None, program, before)
             self.node_of[tile] = name
             return name
-        neuron = _reshaped(lifted.neuron, self.tiles.shapes[tile], shape)
+        neuron = reshaped(lifted.neuron, self.tiles.shapes[tile], shape)
         name = next((name for known, name in self.populations.get(key, ()) if known == neuron), None)
         if name is None:
             name = self.add(self._named(tile), neuron)
@@ -254,7 +252,7 @@ class Builder(Moves):
                 )
         if bool(np.all(np.abs(lifted.amplitude - 1) <= 1e-6)):
             return name
-        scale = self.add(f"{name}.scale", Scale(shape, _real(lifted.amplitude, shape)))
+        scale = self.add(f"{name}.scale", Scale(shape, real(lifted.amplitude, shape)))
         self.connect(name, scale, 0, "")
         return scale
 
@@ -295,8 +293,8 @@ class Builder(Moves):
     ) -> str:
         op = Elementwise(
             shape,
-            _program_in(program, shape),
-            tuple(_real(each, shape) for each in initial),
+            program_in(program, shape),
+            tuple(real(each, shape) for each in initial),
             self._kind(tile),
         )
         name = self.add(self._named(tile), op)
@@ -366,7 +364,7 @@ class Builder(Moves):
             return Place(now.node, now.delay + 1)
         shape = self._shape_like([], self.tiles.shapes[kept.leaf])
         code = (Instruction(Scalar.MUL, (1, 2)), Instruction(Scalar.ADD, (0, 4)))
-        constants = (_real(kept.initial, shape), Tensor(np.float32(0).reshape(())))
+        constants = (real(kept.initial, shape), Tensor(np.float32(0).reshape(())))
         program = Program(("x",), ("first",), constants, code, 5, (3,))
         op = Elementwise(shape, program, (Tensor(np.float32(1).reshape(())),), SignalKind.REAL)
         name = self.add(self._named(kept.next), op)
@@ -379,7 +377,7 @@ class Builder(Moves):
         shape = self.tiles.shapes[tile] or (1,)
         program = Program((), ("s",), (Tensor(array),), (), 1, (0,))
         return self.add(
-            self._named(tile), Elementwise(shape, program, (_real(np.zeros(()), shape),), SignalKind.REAL)
+            self._named(tile), Elementwise(shape, program, (real(np.zeros(()), shape),), SignalKind.REAL)
         )
 
     def _linear(self, tile: int, weight: int, bias: int | None) -> str:
@@ -475,7 +473,7 @@ class Builder(Moves):
             node = self.shaped(where.node, shape)
             delay = where.delay
             if term.factor is not None:
-                factor = _factor(term.factor, self.tiles.shapes[term.tile], shape)
+                factor = factor_of(term.factor, self.tiles.shapes[term.tile], shape)
                 scale = self.add(f"{name}.scale", Scale(shape, factor))
                 self.connect(node, scale, delay, "")
                 node, delay = scale, 0
@@ -565,7 +563,7 @@ class Builder(Moves):
             else:
                 inputs.append(each)
         inputs.sort()
-        names = dict(zip(inputs, _ports(self.tiles, inputs), strict=True))
+        names = dict(zip(inputs, ports_of(self.tiles, inputs), strict=True))
         program = program_of(self.tiles, {}, tile, names)
         shape = self._shape_like(inputs, self.tiles.shapes[tile])
         return self._elementwise(tile, program, inputs, [], shape)
@@ -590,96 +588,3 @@ class Builder(Moves):
         return output_shape(
             Conv(attr.in_shape, weight, None, attr.stride, attr.padding, attr.dilation, attr.groups)
         )
-
-
-def _words(axes: Sequence[Axis]) -> tuple[str, ...]:
-    """Axes as a layout names them."""
-    names = {TIME: "time", BATCH: "samples"}
-    return tuple("*".join(names.get(str(token), str(token)) for token in axis) or "1" for axis in axes)
-
-
-def _ports(tiles: Tiles, inputs: Sequence[int]) -> list[str]:
-    if len(inputs) == 1:
-        return ["x"]
-    names: list[str] = []
-    for tile in inputs:
-        stem = re.sub(r"\W+", "_", tiles.names[tile]).strip("_") or "x"
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f"{stem}_{number}"
-        names.append(name)
-    return names
-
-
-def _real(array: Array, shape: Shape) -> Tensor:
-    """A parameter that broadcasts to a population's shape."""
-    array = np.asarray(array, np.float32 if array.dtype != np.float64 else np.float64)
-    if array.ndim == 0 or array.size == 1:
-        return Tensor(array.reshape(()))
-    return Tensor(_fitted(array, shape))
-
-
-def _fitted(array: Array, shape: Shape) -> Array:
-    """An array over axes without size one, for a shape with such axes."""
-    if array.ndim == len(shape):
-        return array
-    target: list[int] = []
-    sizes = list(array.shape)
-    for size in shape:
-        target.append(1 if size == 1 else sizes.pop(0))
-    return array.reshape(target)
-
-
-def _factor(factor: Array, tile_shape: Shape, shape: Shape) -> Tensor:
-    if factor.ndim == 0:
-        return _real(factor, shape)
-    full = np.broadcast_to(factor, tile_shape)
-    return Tensor(np.ascontiguousarray(full.reshape(shape)).astype(np.float32))
-
-
-def _program_in(program: Program, shape: Shape) -> Program:
-    constants = tuple(
-        Tensor(_fitted(each.data, shape)) if each.size > 1 else Tensor(each.data.reshape(()))
-        for each in program.constants
-    )
-    return Program(program.inputs, program.states, constants, program.code, program.output, program.next)
-
-
-def _reshaped(neuron: Neuron, old: Shape, shape: Shape) -> Neuron:
-    """A neuron over axes without size one, for a shape with such axes."""
-    if old == shape:
-        return neuron
-
-    def walk(part: object) -> object:
-        if isinstance(part, Tensor):
-            return part if part.size == 1 else Tensor(_fitted(part.data, shape), part.number)
-        if is_dataclass(part) and not isinstance(part, type):
-            changes = {each.name: walk(getattr(part, each.name)) for each in fields(part)}
-            return replace(part, **changes)
-        return part
-
-    changed = walk(neuron)
-    assert isinstance(changed, Neuron)
-    return replace(changed, shape=shape)
-
-
-def _same_step(lifted: Lifted) -> Lifted:
-    """A reset that waits for the next step and comes before its leak is the reset of the same step."""
-    neuron = lifted.neuron
-    fire = neuron.fire
-    if fire is None or fire.when is not ResetWhen.NEXT_BEFORE_LEAK or neuron.membrane.minimum is not None:
-        return lifted
-    start = neuron.membrane.initial.values
-    theta = fire.threshold.values
-    past = start > theta if fire.comparison.value == 0 else start >= theta
-    value = fire.value.values if fire.reset is Reset.TO_VALUE else start - theta
-    if fire.reset is Reset.MULTI_SPIKE:
-        return lifted
-    begun = np.where(past, value, start).astype(np.float32)
-    membrane = replace(neuron.membrane, initial=Tensor(begun))
-    changed = replace(neuron, membrane=membrane, fire=replace(fire, when=ResetWhen.SAME_STEP))
-    return replace(lifted, neuron=changed)
-
-
-__all__ = ["Builder", "Instruction", "features"]

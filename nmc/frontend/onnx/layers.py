@@ -98,8 +98,8 @@ def _product(space: Space, a: Value, b: Value) -> Value:
     steps = max(len(a.tiles), len(b.tiles))
     tiles = [
         space.tiles.matmul(
-            a.tiles[t] if len(a.tiles) > 1 else a.tiles[0],
-            b.tiles[t] if len(b.tiles) > 1 else b.tiles[0],
+            a.tiles[min(t, len(a.tiles) - 1)],
+            b.tiles[min(t, len(b.tiles) - 1)],
             shape_a=shape_a,
             shape_b=shape_b,
             shape=shape,

@@ -55,6 +55,13 @@ def load(
         raise refusal.finding(path.name) from None
     except RecursionError:
         raise Refusal("NMC053", "the file is nested too deeply").finding(path.name) from None
+    except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError) as fault:
+        # A damaged file can contradict itself in ways that no reader foresees; the cause stays attached.
+        way_out = "export the model again; if it runs elsewhere, report it with the file"
+        detail = str(fault).splitlines()[0][:160] if str(fault) else type(fault).__name__
+        raise Refusal("NMC061", f"the file contradicts itself: {detail}", help=way_out).finding(
+            path.name
+        ) from fault
 
 
 def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, steps: int | None) -> Graph:
@@ -73,10 +80,10 @@ def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, step
     for reading in _sequence_readings(model, time_axis, steps):
         try:
             trace = Tracer(model, reading.plan).run()
-            if not _remembers(trace) and single is not None:
+            if not _remembers(trace) and time_axis is None:
                 continue
             rolled = roll(trace)
-            if not rolled.net.kept and single is not None:
+            if not rolled.net.kept and time_axis is None:
                 continue
             net = StepNet(
                 rolled.net.tiles,

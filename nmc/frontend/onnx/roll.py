@@ -318,7 +318,7 @@ def _agree(
     count = 0
     for name, column in simulate(net, inputs).items():
         value = outputs[name]
-        expected = np.stack([wanted[tile] for tile in value.tiles])
+        expected = np.stack([np.broadcast_to(wanted[tile], column.shape[1:]) for tile in value.tiles])
         got = column if value.timed else column[-1:]
         close = np.isclose(got, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
         if not bool(close.all()):

@@ -179,3 +179,8 @@ def _ramp(shape: tuple[int, ...]) -> Any:
     from nmc.ir.tensor import Tensor
 
     return Tensor(np.arange(int(np.prod(shape))).reshape(shape), BIAS)
+
+
+def test_program_refuses_what_does_not_read_with_the_way_out() -> None:
+    with pytest.raises(CompileError, match=r"NMC403.*network\.json: missing"):
+        files.program({})

@@ -206,5 +206,5 @@ def test_inputs_that_do_not_fit_are_refused(inputs: dict[str, np.ndarray]) -> No
 
 
 def test_files_that_are_no_program_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"network\.json: missing"):
+    with pytest.raises(CompileError, match=r"network\.json: missing"):
         machine.simulate({}, {}, ())

@@ -173,7 +173,9 @@ def test_corpus_case_classifies_the_whole_test_set_as_the_framework(
     assert (got.argmax(-1) == case.inputs["y"]).sum() == pytest.approx(
         (wanted.argmax(-1) == case.inputs["y"]).sum(), abs=1
     )
-    if total != "logit_sum_all":  # which is a tenth of the sum
+    if name == "ann_digits_mlp_qdq":  # a value halfway between two steps of its grid may fall on either
+        assert np.mean(np.abs(got - wanted) > 1e-4) < 2e-3
+    elif total != "logit_sum_all":  # which is a tenth of the sum
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1 if total == "spike_counts_all" else 1e-4)
 
 

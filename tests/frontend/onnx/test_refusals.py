@@ -110,7 +110,9 @@ def test_load_refuses_noise_that_matters(tmp_path: Path) -> None:
 
 
 def test_load_names_missing_external_data(tmp_path: Path) -> None:
-    path = saved(tmp_path, [helper.make_node("Gemm", ["x", "w"], ["y"])], {"x": [1, 4]}, {"y": [1, 4]}, [WEIGHT])
+    path = saved(
+        tmp_path, [helper.make_node("Gemm", ["x", "w"], ["y"])], {"x": [1, 4]}, {"y": [1, 4]}, [WEIGHT]
+    )
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert load(path).outputs
@@ -123,7 +125,9 @@ def test_load_names_missing_external_data(tmp_path: Path) -> None:
 def test_load_refuses_normalization_in_training_mode(tmp_path: Path) -> None:
     ones = [constant(name, np.ones(4, np.float32)) for name in ("s", "b", "m", "v")]
     nodes = [
-        helper.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "mean", "var"], training_mode=1)
+        helper.make_node(
+            "BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "mean", "var"], training_mode=1
+        )
     ]
     assert refused(saved(tmp_path, nodes, {"x": [2, 4]}, {"y": [2, 4]}, ones)).code == "NMC064"
 
