@@ -38,7 +38,6 @@ class Request:
     dt: float | None = None
     preset: str | None = None
     reset: str | None = None
-    stretch: int = 1
     calibration: Mapping[str, Array] = field(default_factory=dict[str, Array])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 

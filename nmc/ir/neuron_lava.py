@@ -1,9 +1,10 @@
 # ruff: noqa: PLR0917 - a step rule takes its numbers in the order of its formula
 """Further neurons, as Lava computes them in fixed point.
 
-Ternary, resetting, adaptive, sigma-delta and resonate-and-fire: scalar rules as in `neuron`, from lava-nc 0.10.0, `Loihi2SimCfg(select_tag="fixed_pt")`; each names its file under
-`lava/proc`. The operations of the IR do not use them yet. States come first, then the input, then parameters; the
-new states are returned in the same order, with what is sent last.
+Ternary, resetting, adaptive, sigma-delta and resonate-and-fire: scalar rules as in `neuron`, from lava-nc 0.10.0,
+`Loihi2SimCfg(select_tag="fixed_pt")`; each names its file under `lava/proc`. The operations of the IR do not use
+them yet. States come first, then the input, then parameters; the new states are returned in the same order, with
+what is sent last.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Elementwise, Input, Neuron, Threshold, input_shape, output_shape
+from nmc.ir.ops import Elementwise, Input, MatMul, Neuron, Threshold, input_shape, output_shape
 from nmc.sim import kernels, layout
 from nmc.sim.arrays import checked_inputs
 from nmc.sim.plan import EVENTS, Plan, make_plan
@@ -58,7 +58,7 @@ def simulate(
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A graph ready to run; `recordings` are stages that write outputs and traces."""
+    """A graph ready to run: its stages by component, with those behind them that write outputs and traces."""
 
     plan: Plan
     components: tuple[tuple[Stage, ...], ...]
@@ -199,7 +199,7 @@ def _recording(graph: Graph, name: str) -> tuple[str, str]:
         "v": isinstance(op, Neuron),
         "i": isinstance(op, Neuron) and op.synapse is not None,
         "spikes": isinstance(op, Threshold) or (isinstance(op, Neuron) and op.fire is not None),
-        "in": not isinstance(op, Input),
+        "in": not isinstance(op, Input | Elementwise | MatMul),
         "out": True,
     }
     if isinstance(op, Elementwise):

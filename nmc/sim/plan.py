@@ -120,31 +120,31 @@ class _Planner:
         """The format of an integer signal, None in a graph of reals."""
         return (signal.number or SPIKE_NUMBER) if self.integer else None
 
-    def alias(self, node: Node) -> View | None:
-        """Where a node's output already is, if the node only names, or delays as a whole, what enters it."""
-        edges = self.incoming[node.name]
-        if len(edges) != 1:
+    def lag(self, node: Node) -> int | None:
+        """Steps by which a node only delays what enters it; None if it makes a signal of its own."""
+        if len(self.incoming[node.name]) != 1:
             return None
         match node.op:
             case Output():
-                later = 0
-            case Flatten() if layout.flattened(node.op) is None:
-                later = 0
-            case Reshape() | Transpose() if programs.moved(node.op) is None:
-                later = 0
-            case Delay(_, steps) if steps.size and int(steps.data.min()) == int(steps.data.max()):
-                later = int(steps.data.flat[0])
+                return 0
+            case Flatten():
+                return 0 if layout.flattened(node.op) is None else None
+            case Reshape() | Transpose():
+                return 0 if programs.moved(node.op) is None else None
+            case Delay(_, steps):
+                shared = steps.size and int(steps.data.min()) == int(steps.data.max())
+                return int(steps.data.flat[0]) if shared else None
             case _:
                 return None
-        return self.view(edges[0].src).later(edges[0].delay + later)
 
     def view(self, name: str) -> View:
         """Where the output of a node can be read."""
         if name in self.streams:
             return View(self.streams[name], 0)
-        found = self.alias(self.graph[name])
-        assert found is not None, name
-        return found
+        lag = self.lag(self.graph[name])
+        assert lag is not None, name
+        (edge,) = self.incoming[name]
+        return self.view(edge.src).later(edge.delay + lag)
 
     def stream(
         self, name: str, shape: Shape, dtype: np.dtype[Any] | None, number: FixedPoint | None
@@ -154,7 +154,7 @@ class _Planner:
 
     def declare(self, node: Node) -> None:
         """The stream of a node that makes one."""
-        if self.alias_declared(node):
+        if self.lag(node) is not None:
             return
         signal = self.signals[node.name]
         number = self.number(signal)
@@ -170,22 +170,6 @@ class _Planner:
         elif isinstance(node.op, Neuron | Scale | Elementwise | MatMul):
             dtype = self.dtype
         self.streams[node.name] = self.stream(node.name, signal.shape, dtype, number)
-
-    def alias_declared(self, node: Node) -> bool:
-        """As `alias`, without following it."""
-        if len(self.incoming[node.name]) != 1:
-            return False
-        match node.op:
-            case Output():
-                return True
-            case Flatten():
-                return layout.flattened(node.op) is None
-            case Reshape() | Transpose():
-                return programs.moved(node.op) is None
-            case Delay(_, steps):
-                return bool(steps.size) and int(steps.data.min()) == int(steps.data.max())
-            case _:
-                return False
 
     # ---- stages ----
 
@@ -234,7 +218,7 @@ class _Planner:
 
     def plan(self, node: Node) -> None:
         """The stages of one node."""
-        if self.alias_declared(node):
+        if self.lag(node) is not None:
             return
         out = self.streams[node.name]
         match node.op:
