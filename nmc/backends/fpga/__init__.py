@@ -1,0 +1,1 @@
+"""FPGA: an event-driven core a population, in SystemVerilog whose every cycle is known."""

@@ -1,0 +1,110 @@
+"""The FPGA as a backend: its settings, its pipeline, its emitter, its machine and its witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from nmc.artifact import Artifact
+from nmc.backends.backend import Backend, Program, Request, Setting, Witness
+from nmc.backends.fpga import machine, verilator
+from nmc.backends.fpga.emit import emit as emit_for
+from nmc.backends.fpga.lanes import Goal, choose_lanes
+from nmc.backends.fpga.narrow import narrow
+from nmc.backends.fpga.spec import FPGA as SPEC
+from nmc.backends.fpga.spec import MESSAGE_BITS, PARTS, WEIGHT_BITS, spec
+from nmc.diagnostics import Loc, UsageError, error
+from nmc.ir.graph import Graph
+from nmc.ir.tensor import Array
+from nmc.passes.choose_neurons import Unsupported
+from nmc.passes.facts import Fact
+from nmc.passes.pipeline import Pass
+from nmc.passes.standard import to_populations, to_steps, to_target
+from nmc.sim.trace import SimResult
+
+CYCLES_PER_STEP = 1000
+"""The goal where none is given: at 100 MHz ten microseconds a step."""
+
+SETTINGS = (
+    Setting("weight_bits", "8", tuple(map(str, WEIGHT_BITS)), "bits of a weight, sign included"),
+    Setting(
+        "message_bits", "8", tuple(map(str, range(1, MESSAGE_BITS + 1))), "bits of a graded input; spikes have none"
+    ),
+    Setting(
+        "neurons",
+        "custom",
+        tuple(each.value for each in Unsupported),
+        "populations that decays by shifts cannot serve: with multipliers, the nearest with shifts, or refused",
+    ),
+    Setting("lanes", "", (), "lanes of every layer, at most one a neuron; without, chosen from a goal"),
+    Setting("cycles_per_step", "", (), f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})"),
+    Setting("part", "ecp5-85", tuple(PARTS), "the chip"),
+)
+
+
+def goal(settings: Mapping[str, str]) -> Goal:
+    """The goal that settings name. Raises UsageError (NMC450) for more than one, or for one that is no number."""
+    given = {name: settings[name] for name in ("lanes", "cycles_per_step") if settings[name]}
+    place = Loc("<command line>")
+    if len(given) > 1:
+        message = f"{' and '.join(f'`{name}`' for name in given)} are goals, and there can be one"
+        raise UsageError(error("NMC450", message, place, help="leave all but one out"))
+    for name, value in given.items():
+        if not value.isdecimal() or int(value) == 0:
+            raise UsageError(error("NMC450", f"setting `{name}` is `{value}`, not a whole number above 0", place))
+    numbers = {name: int(value) for name, value in given.items()} or {"cycles_per_step": CYCLES_PER_STEP}
+    return Goal(numbers.get("lanes"), numbers.get("cycles_per_step"))
+
+
+def pipeline(request: Request) -> tuple[Pass, ...]:
+    """The passes for a request with complete settings; `narrow` and `choose_lanes` stand where others place."""
+    settings = request.settings
+    weight_bits = int(settings["weight_bits"])
+    wanted = goal(settings)
+    *target, _ = to_target(
+        spec(weight_bits),
+        unsupported=Unsupported(settings["neurons"]),
+        weight_bits=weight_bits,
+        message_bits=int(settings["message_bits"]),
+        calibration=request.calibration,
+    )
+    quantized = frozenset({Fact.CANONICAL, Fact.QUANTIZED, Fact.DELAYS_LOWERED})
+    shown = {name: settings[name] for name in ("lanes", "cycles_per_step") if settings[name]}
+    return (
+        *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
+        *to_populations(bias_source=False),
+        *target,
+        Pass("narrow", narrow, quantized, frozenset(), {}),
+        Pass(
+            "choose_lanes",
+            partial(choose_lanes, goal=wanted, calibration=request.calibration),
+            quantized,
+            frozenset({Fact.PLACED}),
+            {**shown, "part": settings["part"]},
+        ),
+    )
+
+
+def emit(graph: Graph, request: Request | None = None) -> Program:
+    """The files for the part of the request, or for the default part."""
+    chosen = {} if request is None else request.settings
+    return emit_for(graph, part=chosen.get("part", "ecp5-85"))
+
+
+def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
+    """The machine on an artifact."""
+    return machine.simulate(artifact.files, inputs, record)
+
+
+FPGA = Backend(
+    target=SPEC,
+    settings=SETTINGS,
+    pipeline=pipeline,
+    emit=emit,
+    emit_for=emit,
+    simulate=simulate,
+    witnesses=tuple(
+        Witness(each.name, partial(verilator.ready, each), partial(verilator.simulate, each))
+        for each in (verilator.VERILATOR, verilator.ICARUS)
+    ),
+)

