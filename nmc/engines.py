@@ -273,7 +273,7 @@ def verify(
     backend = registry.load(artifact.manifest.target)
     notes: list[Diagnostic] = []
     if engines is None:
-        chosen, notes = _ready_witnesses(backend)
+        chosen, notes = _ready_witnesses(backend, graph)
     else:
         chosen = [name for name in dict.fromkeys(engines) if name not in (GOLDEN, MACHINE)]
         for name in chosen:
@@ -333,13 +333,19 @@ def _silent(result: SimResult) -> int:
     return sum(count == 0 for count in result.spikes.values())
 
 
-def _ready_witnesses(backend: Backend) -> tuple[list[str], list[Diagnostic]]:
-    """The witnesses that can run here, and a note for each that cannot."""
+def _ready_witnesses(backend: Backend, graph: Graph) -> tuple[list[str], list[Diagnostic]]:
+    """The witnesses that can run here, and a note for each that cannot or would take too long."""
     ready: list[str] = []
     notes: list[Diagnostic] = []
+    synapses = _synapses(graph)
     for witness in backend.witnesses:
         missing = witness.ready()
-        if missing is None:
+        if missing is None and witness.patience is not None and synapses > witness.patience:
+            message = f"witness `{witness.name}` left out: {synapses:,} synapses would take it many minutes"
+            notes.append(
+                note("NMC921", message, COMMAND_LINE, help=f"ask for it with `--engine {witness.name}`")
+            )
+        elif missing is None:
             ready.append(witness.name)
         else:
             refused = _not_ready(witness, missing)
@@ -363,7 +369,7 @@ def stimulus(graph: Graph, rate: float = STIMULUS_RATES[0]) -> dict[str, Array]:
     """Seeded random inputs for a graph: spikes at `rate`, or mantissas over the whole range of a graded input."""
     random = np.random.default_rng(STIMULUS_SEED)
     steps, samples = max(STIMULUS_STEPS, 4 * graph.latency), STIMULUS_SAMPLES
-    synapses = sum(describe.synapse_count(node.op) for node in graph.nodes)
+    synapses = _synapses(graph)
     if synapses * steps * samples > STIMULUS_WORK:
         steps, samples = max(STIMULUS_WORK // synapses, 4 * graph.latency), 1
     inputs: dict[str, Array] = {}
@@ -376,6 +382,10 @@ def stimulus(graph: Graph, rate: float = STIMULUS_RATES[0]) -> dict[str, Array]:
         else:
             inputs[node.name] = random.integers(signal.number.lowest, signal.number.highest + 1, shape)
     return inputs
+
+
+def _synapses(graph: Graph) -> int:
+    return sum(describe.synapse_count(node.op) for node in graph.nodes)
 
 
 def graph_of(artifact: Artifact, folder: str) -> Graph:

@@ -64,13 +64,15 @@ class Witness:
     """A simulator that is not ours.
 
     `ready` says why it cannot run here (what to install), or None. `run` takes the artifact, inputs by name
-    (steps, samples, *shape) and the names of the populations whose state it shall record.
+    (steps, samples, *shape) and the names of the populations whose state it shall record. Networks of more than
+    `patience` synapses take it so long that it runs on them only when it is named.
     """
 
     name: str
     ready: Callable[[], str | None]
     run: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
     install: Callable[[Callable[[str], None]], None] | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

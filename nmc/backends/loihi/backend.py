@@ -146,6 +146,6 @@ LOIHI = Backend(
     simulate=simulate,
     witnesses=(
         Witness("lava", lava.ready, run_lava, install_lava),
-        Witness("sanafe", sanafe.ready, run_sanafe),
+        Witness("sanafe", sanafe.ready, run_sanafe, patience=300_000),
     ),
 )
