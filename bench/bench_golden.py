@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -114,7 +115,7 @@ def population(
 
 def chain(*ops: tuple[str, Op]) -> Graph:
     nodes = tuple(Node(name, op) for name, op in ops)
-    return Graph(nodes, tuple(Edge(a.name, b.name) for a, b in zip(nodes[:-1], nodes[1:], strict=True)))
+    return Graph(nodes, tuple(Edge(a.name, b.name) for a, b in pairwise(nodes)))
 
 
 def timed_prepare(graph: Graph) -> tuple[golden.Simulator, float]:

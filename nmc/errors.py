@@ -615,7 +615,7 @@ _CANONICALIZE: Mapping[str, Entry] = {
         "an operation that is neither a population nor a connection",
         "Before placement a network is populations of neurons and linear connections between them. This "
         "operation is neither.",
-        "An elementwise program between layers runs in golden, and on no target.",
+        "A GRU cell, or an attention that multiplies spikes with spikes: they run in golden, and on no target.",
     ),
     "NMC162": Entry(
         "a membrane bias that cannot be sent as spikes",
@@ -629,6 +629,12 @@ _CANONICALIZE: Mapping[str, Entry] = {
         "before is expressed by what hardware has. Spikes are the model's; recorded membranes are shifted or "
         "later.",
         "A neuron that resets to -0.1: its membrane is recorded as v + 0.1.",
+    ),
+    "NMC164": Entry(
+        "an output that the target does not have",
+        "An output shows a value that is computed from a population and that no neuron of a target holds, such as a "
+        "membrane before its reset. It is left out, since another output remains; `nmc simulate MODEL` gives it.",
+        "A model that returns `spk` and `mem`: the artifact gives `spk`.",
     ),
 }
 
@@ -858,6 +864,12 @@ _ARRAYS: Mapping[str, Entry] = {
         "Accuracy compares one label with the prediction of one sample, in the same order.",
         "Labels of the whole data set beside its first 100 samples: cut them to `y[:100]`.",
     ),
+    "NMC511": Entry(
+        "a state cannot begin with that value",
+        "An array named like a state input of an ONNX step model is the value with which the state begins, "
+        "the same for every sample. A state that is an output fed back is zero before the first step.",
+        "`mem1` (8, 128) with another row for each of 8 samples: run the samples one by one.",
+    ),
 }
 
 _COMMAND_LINE: Mapping[str, Entry] = {
@@ -887,14 +899,16 @@ _COMMAND_LINE: Mapping[str, Entry] = {
     "NMC904": Entry(
         "there is no such variable to record",
         "`--record` takes NODE.VAR: a population of the network, and `spikes`, `v` (the membrane) "
-        "or, where there is a synaptic current, `i`. A population that only integrates has no "
+        "or, where there is a synaptic current, `i`; or the output of an ONNX step model that is a state. "
+        "A population that only integrates has no "
         "spikes. `nmc inspect` shows the names; in an artifact they are those of the lowered graph.",
         "`--record fc1.v`: `fc1` is a layer of weights; record `lif1.v`.",
     ),
     "NMC905": Entry(
         "the option does not apply",
-        "`--dt`, `--preset` and `--reset` say what a model file leaves open; an artifact has "
-        "settled that. `machine` and the witnesses run an artifact, not a model.",
+        "`--dt`, `--preset` and `--reset` say what a model file leaves open, `--state`, `--time-axis` and "
+        "`--steps-in-file` what an ONNX file does; an artifact has settled that. `machine` and the witnesses "
+        "run an artifact, not a model.",
         "`nmc simulate out --dt 1e-3 --input in.npz`: compile again with `--dt 1e-3`.",
     ),
     "NMC906": Entry(

@@ -227,7 +227,8 @@ def is_wiring(op: PureLinear) -> bool:
 def _compose_synapses(a: Sparse, b: Sparse) -> Sparse:
     """Products of matrices, for every pair of delays."""
     middle = size_of(a.out_shape)
-    parts: list[tuple[npt.NDArray[Any], ...]] = []
+    nothing = np.zeros(0, np.int64)
+    parts: list[tuple[npt.NDArray[Any], ...]] = [(nothing, nothing, np.zeros(0), nothing)]
     for da in np.unique(a.delay.data):
         at = a.delay.data == da
         left: Matrix = sparse.csr_matrix(

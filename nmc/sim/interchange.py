@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from nmc.diagnostics import CompileError, Loc, error
+from nmc.diagnostics import CompileError, Diagnostic, Loc, error, raise_errors
 from nmc.ir.graph import Graph, Layout
-from nmc.ir.ops import output_shape
+from nmc.ir.ops import Elementwise, Neuron, Op, output_shape
+from nmc.ir.tensor import Tensor
 from nmc.sim.trace import Array
 
 _WHOLE = ("time", "samples")
@@ -22,6 +24,21 @@ def _factors(layout: Layout) -> list[str]:
 def layout_of(graph: Graph, name: str) -> Layout | None:
     """The layout of an input, an output or a state; None if it is (steps, samples, *shape)."""
     return next((layout for layout in graph.layouts if layout.name == name), None)
+
+
+def follows_file(graph: Graph) -> bool:
+    """Whether a file's arrays are those of a whole run: it has time inside its tensors, or it has no time at all.
+
+    A file that is one step, with states, is run on arrays (steps, samples, *shape).
+    """
+    inputs = [layout for node in graph.inputs if (layout := layout_of(graph, node.name)) is not None]
+    timed = any("time" in _factors(layout) for layout in inputs)
+    return bool(inputs) and (timed or not any(layout.variable for layout in graph.layouts))
+
+
+def is_folded(layout: Layout) -> bool:
+    """Whether steps and samples are one axis, which only the number of steps takes apart."""
+    return any(set(_WHOLE) <= set(axis.split("*")) for axis in layout.axes)
 
 
 def to_steps(layout: Layout, array: Array, shape: tuple[int, ...], steps: int) -> Array:
@@ -88,6 +105,56 @@ def inputs_to_steps(graph: Graph, arrays: Mapping[str, Array], steps: int = 1) -
         array = np.asarray(arrays[node.name])
         found[node.name] = array if layout is None else to_steps(layout, array, output_shape(node.op), steps)
     return found
+
+
+def with_initial(graph: Graph, arrays: Mapping[str, Array]) -> Graph:
+    """The graph of a step model whose states begin with the arrays of the inputs that hold them.
+
+    Raises CompileError for a state that differs between samples, does not fit, or begins with zero in any case.
+    """
+    new: dict[str, Op] = {}
+    findings: list[Diagnostic] = []
+    for layout in graph.layouts:
+        if not layout.variable or layout.initial not in arrays:
+            continue
+        array = np.asarray(arrays[layout.initial])
+        name, _, variable = layout.variable.rpartition(".")
+        op = new.get(name, graph[name].op)
+        shape = output_shape(op)
+        each = array.reshape(-1, *shape) if array.size and array.size % prod(shape) == 0 else None
+        if array.size == 1:
+            each = np.broadcast_to(array.reshape(()), (1, *shape))
+        if each is None or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            findings.append(
+                _unusable(layout, f"takes finite numbers of shape {shape}, and the array is {array.shape}")
+            )
+        elif (each != each[0]).any():
+            findings.append(_unusable(layout, "differs between samples", help="run the samples one by one"))
+        elif (changed := _begun(op, variable, Tensor(each[0].astype(np.float64)))) is not None:
+            new[name] = changed
+        elif each.any():
+            findings.append(_unusable(layout, "is an output fed back, which is zero before the first step"))
+    raise_errors(findings)
+    return graph.replace_nodes(new)
+
+
+def _begun(op: Op, variable: str, initial: Tensor) -> Op | None:
+    """The population with a state that begins with `initial`; None if it has no such state."""
+    match op:
+        case Neuron() if variable == "v":
+            return replace(op, membrane=replace(op.membrane, initial=initial))
+        case Neuron(synapse=synapse) if variable == "i" and synapse is not None:
+            return replace(op, synapse=replace(synapse, initial=initial))
+        case Elementwise() if variable in op.program.states:
+            place = op.program.states.index(variable)
+            return replace(op, initial=(*op.initial[:place], initial, *op.initial[place + 1 :]))
+        case _:
+            return None
+
+
+def _unusable(layout: Layout, why: str, *, help: str = "") -> Diagnostic:  # noqa: A002 - its name there
+    message = f"the initial value `{layout.initial}` {why}"
+    return error("NMC511", message, Loc("<inputs>", layout.initial), help=help)
 
 
 def _unfit(layout: Layout, array: Array) -> CompileError:

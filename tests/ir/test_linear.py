@@ -147,6 +147,13 @@ def test_compose_of_two_delayed_connections_adds_their_delays() -> None:
     assert joined.weight.values.tolist() == [10.0, 21.0]
 
 
+def test_compose_with_a_connection_of_no_synapses_has_none() -> None:
+    none = make_sparse((2,), (3,), pre=np.zeros(0), post=np.zeros(0), weight=np.zeros(0), delay=np.zeros(0))
+    joined = compose(none, identity((3,)))
+    assert isinstance(joined, Sparse)
+    assert (joined.in_shape, joined.out_shape, joined.weight.size) == ((2,), (3,), 0)
+
+
 def test_make_sparse_merges_triples_and_drops_zeros() -> None:
     op = make_sparse(
         (3,),
