@@ -38,7 +38,7 @@ test: $(VENV)/.test
 	ruff check .
 	ruff format --check .
 	pyright
-	pytest -n 2
+	pytest -n 2 -m "not slow"
 
 clean:
 	rm -rf $(VENV) out

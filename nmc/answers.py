@@ -264,11 +264,19 @@ def inspected(seen: Inspection) -> Answer:
     """What a network is: its ends, layers, neurons, loops and delays."""
     graph = seen.graph
     step = "time in seconds, no step yet" if graph.step is None else f"steps of {graph.step:g} s"
-    if "discrete" in graph.facts and graph.step is None:
+    if not seen.in_seconds and graph.step is None:
         step = "time in steps"
     lines = [f"{seen.name}: {step}"]
     for title, ends in (("inputs", seen.inputs), ("outputs", seen.outputs)):
         lines.append(f"{title}: " + ", ".join(f"{name} {_shape(shape)}" for name, shape in ends.items()))
+    if seen.axes:
+        lines.append("in the file: " + ", ".join(f"{n} ({', '.join(axes)})" for n, axes in seen.axes.items()))
+    if seen.states:
+        told = (
+            f"{s.name} is {s.variable}" + (f" and begins with {s.initial}" * bool(s.initial))
+            for s in seen.states
+        )
+        lines.append("states: " + ", ".join(told))
     lines += ["", _layers(seen.layers, None)]
     for name, sentences in seen.equations.items():
         lines += ["", f"{name}:", *(f"  {sentence}" for sentence in sentences)]
@@ -282,6 +290,10 @@ def inspected(seen: Inspection) -> Answer:
         "step": graph.step,
         "inputs": {name: list(shape) for name, shape in seen.inputs.items()},
         "outputs": {name: list(shape) for name, shape in seen.outputs.items()},
+        "axes": {name: list(axes) for name, axes in seen.axes.items()},
+        "states": [
+            {"name": each.name, "variable": each.variable, "initial": each.initial} for each in seen.states
+        ],
         "layers": [_layer(layer) for layer in seen.layers],
         "equations": {name: list(sentences) for name, sentences in seen.equations.items()},
         "loops": [asdict(loop) for loop in seen.loops],

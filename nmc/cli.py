@@ -199,6 +199,34 @@ def meaning(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
+_steps_in_file = click.option(
+    "--steps-in-file",
+    type=click.IntRange(min=1),
+    metavar="T",
+    help="The steps that an ONNX file folds into an axis with the samples.",
+)
+
+
+def hinted(function: Callable[P, R]) -> Callable[P, R]:
+    """`--state`, `--time-axis` and `--steps-in-file`: what an ONNX file may leave open."""
+    for add in (
+        _steps_in_file,
+        click.option(
+            "--time-axis", type=int, metavar="K", help="The axis of an ONNX file's inputs that is time."
+        ),
+        click.option(
+            "--state",
+            "states",
+            multiple=True,
+            metavar="OUT=IN",
+            callback=_pairs,
+            help="An output of an ONNX file that is the next value of an input.",
+        ),
+    ):
+        function = add(function)
+    return function
+
+
 def setting(function: Callable[P, R]) -> Callable[P, R]:
     """`--set name=value`."""
     return click.option(
@@ -216,7 +244,7 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     for text in values:
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise click.BadParameter(f"`{text}` is not NAME=VALUE", ctx, parameter)
+            raise click.BadParameter(f"`{text}` is not {parameter.metavar}", ctx, parameter)
         pairs[name] = value
     return pairs
 
@@ -238,6 +266,7 @@ def cli() -> None:
 )
 @click.option("--calibrate", type=_FILE, metavar="IN.npz", help="Inputs on which ranges are measured.")
 @meaning
+@hinted
 @setting
 @click.option("--dump-after", multiple=True, metavar="PASS", help="Show the graph after a pass.")
 @click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop; write nothing.")
@@ -252,6 +281,9 @@ def compile_(
     dt: float | None,
     preset: str | None,
     reset: str | None,
+    states: dict[str, str],
+    time_axis: int | None,
+    steps_in_file: int | None,
     given: dict[str, str],
     dump_after: tuple[str, ...],
     stop_after: str | None,
@@ -272,9 +304,9 @@ def compile_(
     for name in (*dump_after, *([stop_after] if stop_after else ())):
         driver.check_pass(name, steps)
     told.doing(f"reading {model}")
-    source = driver.read(model)
+    source = driver.read(model, driver.Hints(states, time_axis, steps_in_file))
     if calibrate is not None:
-        request = replace(request, calibration=npz.read(calibrate, source.graph).inputs)
+        request = replace(request, calibration=npz.read(calibrate, source.graph, steps=steps_in_file).inputs)
 
     def after(step: Pass, graph: Graph) -> None:
         told.doing(f"{step.name}: {len(graph.nodes)} nodes, {len(graph.edges)} edges")
@@ -304,7 +336,9 @@ def compile_(
 @click.option(
     "--engine", default="golden", metavar="NAME", help="golden, machine, or a witness of the target."
 )
-@click.option("--record", multiple=True, metavar="NODE.VAR", help="A variable to keep: v, i or spikes.")
+@click.option(
+    "--record", multiple=True, metavar="NODE.VAR", help="A variable to keep: v, i, spikes; or an ONNX state."
+)
 @click.option(
     "--steps", type=click.IntRange(min=1), metavar="T", help="Run T steps; silence after the input."
 )
@@ -313,6 +347,7 @@ def compile_(
 @click.option("--batch-axis", type=int, metavar="K", help="The axis of samples in IN.npz, if it is not 1.")
 @click.option("--float32", is_flag=True, help="Run a model in float32 instead of float64.")
 @meaning
+@hinted
 @common
 def simulate(
     *,
@@ -329,6 +364,9 @@ def simulate(
     dt: float | None,
     preset: str | None,
     reset: str | None,
+    states: dict[str, str],
+    time_axis: int | None,
+    steps_in_file: int | None,
 ) -> None:
     """Run a model in reals, or an artifact in integers on any of its engines."""
     from nmc import driver, npz
@@ -337,8 +375,10 @@ def simulate(
 
     told = screen()
     told.doing(f"reading {model}")
-    network = driver.open_network(model, Request(dt, preset, reset))
-    data = npz.read(stimulus, network.graph, batch_axis=batch_axis, labels=labels)
+    hints = driver.Hints(states, time_axis, steps_in_file)
+    network = driver.open_network(model, Request(dt, preset, reset), hints)
+    data = npz.read(stimulus, network.graph, batch_axis=batch_axis, labels=labels, steps=steps_in_file)
+    network = driver.begin(network, data.initial)
     told.doing(f"running {engine}")
     result = driver.simulate(
         network,
@@ -349,9 +389,15 @@ def simulate(
         dtype="float32" if float32 else "float64",
         progress=told.progress(engine),
     )
-    right = None if data.labels is None else npz.count_right(result, data.labels, Decode(decode))
+    right = (
+        None
+        if data.labels is None
+        else npz.count_right(result, data.labels, Decode(decode), graph=network.graph)
+    )
     if output is not None:
-        npz.write(result, output, batch_axis=data.batch_axis)
+        npz.write(
+            result, output, batch_axis=data.batch_axis, as_model=network.graph if data.as_model else None
+        )
     told.ready()
     told.answer(answers.simulated(result, network, right=right, output=output))
 
@@ -369,8 +415,16 @@ def simulate(
     metavar="WITNESS",
     help="A witness; all that are here if none is named.",
 )
+@_steps_in_file
 @common
-def verify(*, folder: Path, stimulus: Path | None, batch_axis: int | None, engines: tuple[str, ...]) -> None:
+def verify(
+    *,
+    folder: Path,
+    stimulus: Path | None,
+    batch_axis: int | None,
+    engines: tuple[str, ...],
+    steps_in_file: int | None,
+) -> None:
     """Check that golden, the machine and the witnesses agree: outputs, and spikes and states of every population."""
     from nmc import driver, npz
 
@@ -378,7 +432,7 @@ def verify(*, folder: Path, stimulus: Path | None, batch_axis: int | None, engin
     network = driver.open_network(folder)
     inputs = None
     if stimulus is not None:
-        inputs = npz.read(stimulus, network.graph, batch_axis=batch_axis).inputs
+        inputs = npz.read(stimulus, network.graph, batch_axis=batch_axis, steps=steps_in_file).inputs
     done = driver.verify(network, inputs, engines=engines or None, doing=told.doing)
     told.ready()
     told.answer(answers.verified(done))
@@ -388,12 +442,13 @@ def verify(*, folder: Path, stimulus: Path | None, batch_axis: int | None, engin
 
 @cli.command()
 @click.argument("model", type=_ANY, metavar="MODEL|DIR")
+@hinted
 @common
-def inspect(model: Path) -> None:
+def inspect(*, model: Path, states: dict[str, str], time_axis: int | None, steps_in_file: int | None) -> None:
     """Show what a network is: its layers, its neurons' equations, its loops and delays."""
     from nmc import driver
 
-    screen().answer(answers.inspected(driver.inspect(model)))
+    screen().answer(answers.inspected(driver.inspect(model, driver.Hints(states, time_axis, steps_in_file))))
 
 
 @cli.command()

@@ -21,21 +21,26 @@ from nmc.engines import (
     Network,
     Tool,
     Verification,
+    begin,
     graph_of,
     install,
     open_network,
+    refuse_hints,
     simulate,
+    states,
     tools,
     verify,
 )
 from nmc.frontend import load
+from nmc.frontend.load import NO_HINTS, Hints
 from nmc.ir import text
-from nmc.ir.graph import Graph, replace_graph
-from nmc.ir.ops import Shape, output_shape
+from nmc.ir.graph import Graph, Layout, replace_graph
+from nmc.ir.ops import DelayLine, Ode, Shape, output_shape
 from nmc.passes.measure import LayerError, layer_errors, worst
 from nmc.passes.pipeline import Pass, run_pipeline
 from nmc.report import describe
 from nmc.report.describe import Layer, Loop
+from nmc.sim.interchange import follows_file
 
 # ---- models -----------------------------------------------------------------------------------------------
 
@@ -49,11 +54,11 @@ class Model:
     digest: str
 
 
-def read(path: Path) -> Model:
+def read(path: Path, hints: Hints = NO_HINTS) -> Model:
     """Read a model file. Raises CompileError with all findings of the frontend."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Model(load.load(path), path.name, digest)
+    return Model(load.load(path, hints), path.name, digest)
 
 
 def _as_model(model: Model | Graph | Path) -> Model:
@@ -237,6 +242,25 @@ class Inspection:
     delays: tuple[str, ...]
 
     @property
+    def in_seconds(self) -> bool:
+        """Whether some neuron or delay is in seconds, so that a step has yet to be chosen."""
+        return any(isinstance(node.op, Ode | DelayLine) for node in self.graph.nodes)
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The axes that arrays have in the model's file, where they are not (steps, samples, *shape)."""
+        if not follows_file(self.graph):
+            return {}
+        ends = {*self.inputs, *self.outputs}
+        return {each.name: each.axes for each in self.graph.layouts if each.name in ends}
+
+    @property
+    def states(self) -> tuple[Layout, ...]:
+        """The states that the model's file takes and gives, of populations that are there."""
+        known = states(self.graph)
+        return tuple(each for each in self.graph.layouts if each.name in known)
+
+    @property
     def inputs(self) -> dict[str, Shape]:
         """The shape of each input."""
         return {node.name: output_shape(node.op) for node in self.graph.inputs}
@@ -247,13 +271,14 @@ class Inspection:
         return {node.name: output_shape(node.op) for node in self.graph.outputs}
 
 
-def inspect(model: Model | Graph | Path) -> Inspection:
+def inspect(model: Model | Graph | Path, hints: Hints = NO_HINTS) -> Inspection:
     """Layers, equations, loops and delays of a model, or of the integer graph of an artifact's folder."""
     if isinstance(model, Path) and model.is_dir():
+        refuse_hints(hints)
         artifact = artifacts.read(model)
         source = Model(graph_of(artifact, str(model)), artifact.manifest.model, artifact.digest)
     else:
-        source = _as_model(model)
+        source = read(model, hints) if isinstance(model, Path) else _as_model(model)
     graph = source.graph
     equations = {node.name: describe.equation(node.op) for node in graph.nodes}
     return Inspection(
@@ -269,11 +294,13 @@ def inspect(model: Model | Graph | Path) -> Inspection:
 
 __all__ = [
     "Compiled",
+    "Hints",
     "Inspection",
     "Model",
     "Network",
     "Tool",
     "Verification",
+    "begin",
     "changes",
     "check_pass",
     "compile",

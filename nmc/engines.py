@@ -17,13 +17,15 @@ from nmc.backends import registry
 from nmc.backends.backend import Backend, Request, Witness
 from nmc.diagnostics import CompileError, Diagnostic, Loc, UsageError, error, nearest, note
 from nmc.frontend import load
+from nmc.frontend.load import NO_HINTS, Hints
 from nmc.ir import text
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Input, Neuron, SignalKind, Threshold, output_shape
+from nmc.ir.ops import Elementwise, Input, Neuron, SignalKind, Threshold, output_shape
 from nmc.ir.tensor import FixedPoint
 from nmc.passes.discretize import discretize
 from nmc.report import describe
 from nmc.sim.compare import Divergence, first_divergence
+from nmc.sim.interchange import with_initial
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -70,19 +72,42 @@ class Network:
         }
 
 
-def open_network(path: Path, request: Request = NOTHING_ASKED) -> Network:
-    """A model file, in steps as `request` says, or an artifact's folder, to be simulated.
+def open_network(path: Path, request: Request = NOTHING_ASKED, hints: Hints = NO_HINTS) -> Network:
+    """A model file, in steps as `request` and `hints` say, or an artifact's folder, to be simulated.
 
-    Raises UsageError if `request` says what an artifact has settled already.
+    Raises UsageError if they say what an artifact has settled already; its file's steps it does not know.
     """
     if path.is_dir():
         if (request.dt, request.preset, request.reset) != (None, None, None):
             message = "`--dt`, `--preset` and `--reset` were settled when the artifact was compiled"
             raise UsageError(error("NMC905", message, COMMAND_LINE, help="compile again to change them"))
+        refuse_hints(replace(hints, steps=None))
         artifact = artifacts.read(path)
         return Network(graph_of(artifact, str(path)), artifact)
-    graph = load.load(path)
+    graph = load.load(path, hints)
     return Network(discretize(graph, dt=request.dt, preset=request.preset, reset=request.reset))
+
+
+def begin(network: Network, initial: Mapping[str, Array]) -> Network:
+    """The network of an ONNX step model with states that begin with the arrays of `initial`, by their inputs.
+
+    Raises UsageError for an artifact, whose states begin as they did when it was compiled, if one is not zero.
+    """
+    if network.artifact is None:
+        return Network(with_initial(network.graph, initial)) if initial else network
+    begun = [name for name, array in initial.items() if array.any()]
+    if begun:
+        message = f"the initial value `{begun[0]}` was settled when the artifact was compiled"
+        raise UsageError(error("NMC905", message, COMMAND_LINE, help="leave the array out, or make it zero"))
+    return network
+
+
+def refuse_hints(hints: Hints) -> None:
+    """Raise UsageError if there are hints: about an artifact, whose file was read when it was compiled."""
+    if hints.given:
+        options = ", ".join(f"`{option}`" for option in hints.given)
+        message = f"{options}: the model's file was read when the artifact was compiled"
+        raise UsageError(error("NMC905", message, COMMAND_LINE, help="compile again to change it"))
 
 
 def simulate(
@@ -97,24 +122,27 @@ def simulate(
 ) -> SimResult:
     """Run a network on inputs (steps, samples, *shape) by name, on golden, its machine or a witness.
 
-    `record` names `node.v`, `node.i` or `node.spikes`. `steps` cuts the inputs or adds silence to them. An
-    artifact whose outputs come `latency` steps late runs that much longer, and its outputs are moved back by
-    it: they hold the model's steps, graded ones as values rather than mantissas. Traces hold every step that
-    ran. `dtype` is of graphs in reals. `progress` is called with the sample-steps done and those to do, by
-    golden only.
+    `record` names `node.v`, `node.i` or `node.spikes`, or a state by what the model's file calls its next value.
+    `steps` cuts the inputs or adds silence to them. An artifact whose outputs come `latency` steps late runs that
+    much longer, and its outputs are moved back by it: they hold the model's steps, graded ones as values rather
+    than mantissas. Traces hold every step that ran. `dtype` is of graphs in reals. `progress` is called with the
+    sample-steps done and those to do, by golden only.
     """
     network = _as_network(network)
     graph = network.graph
     check_record(graph, record)
+    known = states(graph)
+    wanted = {name: known.get(name, name) for name in record}
     late = graph.latency
     given = {name: _lengthened(array, steps, late) for name, array in inputs.items()}
     if engine == GOLDEN:
-        result = _golden(graph, given, record=record, dtype=dtype, progress=progress)
+        result = _golden(graph, given, record=tuple(wanted.values()), dtype=dtype, progress=progress)
     else:
-        result = _run(_artifact(network, engine), given, engine=engine, record=record)
+        result = _run(_artifact(network, engine), given, engine=engine, record=tuple(wanted.values()))
     numbers = {node.name: graph.signals()[node.name].number for node in graph.outputs}
     outputs = {name: _values(array[late:], numbers.get(name)) for name, array in result.outputs.items()}
-    return replace(result, outputs=outputs)
+    trace = {name: result.trace[variable] for name, variable in wanted.items() if variable in result.trace}
+    return replace(result, outputs=outputs, trace=trace)
 
 
 def _golden(
@@ -204,7 +232,7 @@ def _not_ready(witness: Witness, missing: str) -> Diagnostic:
 
 def check_record(graph: Graph, record: Sequence[str]) -> None:
     """Raise UsageError with every name of `record` that is no variable of a population, and the nearest."""
-    known = [name for each in graph.nodes for name in variables(graph, each.name)]
+    known = [*states(graph), *(name for each in graph.nodes for name in variables(graph, each.name))]
     findings = [
         error("NMC904", f"there is no variable `{name}` to record", COMMAND_LINE, help=nearest(name, known))
         for name in record
@@ -214,15 +242,31 @@ def check_record(graph: Graph, record: Sequence[str]) -> None:
         raise UsageError(*findings)
 
 
+def states(graph: Graph) -> dict[str, str]:
+    """The states that can be recorded: what the model's file calls the next value -> `node.variable`."""
+    found: dict[str, str] = {}
+    for layout in graph.layouts:
+        node, _, variable = layout.variable.rpartition(".")
+        if node not in graph:
+            continue
+        known = variables(graph, node)
+        for name in (layout.variable, f"{node}.spikes" if variable == "out" else ""):
+            if name in known:
+                found[layout.name] = name
+    return found
+
+
 def variables(graph: Graph, node: str) -> tuple[str, ...]:
     """What can be recorded of a node, as `node.variable`; nothing unless it is a population."""
-    match graph[node].op:
-        case Neuron() as op:
+    match op := graph[node].op:
+        case Neuron():
             spikes = (f"{node}.spikes",) if op.fire is not None else ()
             current = (f"{node}.i",) if op.synapse is not None else ()
             return (*spikes, f"{node}.v", *current)
         case Threshold():
             return (f"{node}.spikes",)
+        case Elementwise():
+            return (*(f"{node}.{state}" for state in op.program.states), f"{node}.out")
         case _:
             return ()
 

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from nmc.diagnostics import CompileError, Loc, UsageError, error, nearest
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Input
+from nmc.ir.ops import Input, output_shape
 from nmc.sim.arrays import Decode, accuracy, decode, map_inputs
+from nmc.sim.interchange import follows_file, from_steps, is_folded, layout_of, to_steps
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -28,16 +29,29 @@ Array = npt.NDArray[Any]
 class Data:
     """What a file holds for a graph: an array (steps, samples, *shape) for each input, and labels if named.
 
-    `batch_axis` is where the file has its samples; None if it holds one sample without such an axis.
+    `batch_axis` is where the file has its samples; None if it holds one sample without such an axis. `as_model` says
+    that the arrays had the axes of the model's own file. `initial` holds values with which states begin.
     """
 
     inputs: Mapping[str, Array]
     labels: Array | None
     batch_axis: int | None
+    as_model: bool = False
+    initial: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
 
-def read(path: Path, graph: Graph, *, batch_axis: int | None = None, labels: str | None = None) -> Data:
+def read(
+    path: Path,
+    graph: Graph,
+    *,
+    batch_axis: int | None = None,
+    labels: str | None = None,
+    steps: int | None = None,
+) -> Data:
     """The arrays of `path` for the inputs of `graph`. `batch_axis` counts as numpy does; 1 is usual.
+
+    Of a model with time inside its tensors, or without time, arrays have the axes of the model's file; (steps,
+    samples, *shape) is understood too. `steps` are those that the file folds into an axis with the samples.
 
     Raises CompileError for a file that is no npz (NMC911) or holds no array for an input, UsageError for labels
     (NMC912) or an axis (NMC913) that it does not have.
@@ -49,10 +63,37 @@ def read(path: Path, graph: Graph, *, batch_axis: int | None = None, labels: str
             message = f"there is no array `{labels}` for the labels"
             raise UsageError(error("NMC912", message, Loc(str(path)), help=nearest(labels, arrays)))
         marks = arrays.pop(labels)
+    inputs_of_file = {node.name for node in graph.inputs}
+    states = {layout.initial for layout in graph.layouts if layout.variable} - inputs_of_file
+    initial = {name: arrays.pop(name) for name in states & arrays.keys()}
+    as_model = False
     if batch_axis is not None:
         arrays = {name: _samples_second(name, array, batch_axis, path) for name, array in arrays.items()}
+    elif follows_file(graph):
+        turned = _turned(graph, arrays, steps, path)
+        as_model = bool(turned)
+        arrays |= turned
     inputs = map_inputs(graph, arrays, file=str(path))
-    return Data(inputs, marks, _axis(graph, inputs, arrays, batch_axis))
+    return Data(inputs, marks, _axis(graph, inputs, arrays, batch_axis), as_model, initial)
+
+
+def _turned(graph: Graph, arrays: Mapping[str, Array], steps: int | None, path: Path) -> dict[str, Array]:
+    """The arrays that have the axes of the model's file, as (steps, samples, *shape)."""
+    turned: dict[str, Array] = {}
+    for node in graph.inputs:
+        layout, shape = layout_of(graph, node.name), output_shape(node.op)
+        alone = next(iter(arrays.values())) if len(arrays) == len(graph.inputs) == 1 else None
+        array = arrays.get(node.name, alone)
+        if array is None or layout is None:
+            continue
+        in_steps = array.ndim - len(shape) in (1, 2) and array.shape[array.ndim - len(shape) :] == shape
+        if array.ndim != len(layout.axes) and in_steps:
+            continue
+        if is_folded(layout) and steps is None:
+            message = f"array `{node.name}` holds steps and samples in one axis; say how many steps"
+            raise UsageError(error("NMC913", message, Loc(str(path)), help="give `--steps-in-file T`"))
+        turned[node.name] = to_steps(layout, array, shape, steps or 1)
+    return turned
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -95,19 +136,34 @@ def _axis(
     return 1 if any(array.shape == only.shape for array in arrays.values()) else None
 
 
-def count_right(result: SimResult, labels: Array, how: Decode) -> tuple[int, int]:
-    """How many of how many samples are decoded from the first output as labelled."""
-    predictions = decode(next(iter(result.outputs.values())), how)
+def count_right(
+    result: SimResult, labels: Array, how: Decode, *, graph: Graph | None = None
+) -> tuple[int, int]:
+    """How many of how many samples are decoded from the first output as labelled.
+
+    Of an output that the model's file gives after the last step only, that step counts; `graph` knows.
+    """
+    name, output = next(iter(result.outputs.items()))
+    layout = None if graph is None else layout_of(graph, name)
+    predictions = decode(output[-1:] if layout is not None and layout.last else output, how)
     return round(accuracy(predictions, labels) * len(predictions)), len(predictions)
 
 
-def write(result: SimResult, path: Path, *, batch_axis: int | None) -> None:
+def write(result: SimResult, path: Path, *, batch_axis: int | None, as_model: Graph | None = None) -> None:
     """Outputs by their names and traces by theirs, with the samples where the input had them (or last).
 
-    The file is written beside its place and moved there, so that nobody sees half of one.
+    Given the graph `as_model`, outputs have the axes of the model's file, and traces (steps, samples, *shape). The
+    file is written beside its place and moved there, so that nobody sees half of one.
     """
     arrays = {**result.outputs, **result.trace}
-    if batch_axis is None:
+    if as_model is not None:
+        layouts = {layout.name: layout for layout in as_model.layouts}
+        outputs = {
+            name: from_steps(layouts[name], array) if name in layouts else array
+            for name, array in result.outputs.items()
+        }
+        arrays = {**outputs, **result.trace}
+    elif batch_axis is None:
         arrays = {name: array[:, 0] for name, array in arrays.items()}
     else:
         arrays = {

@@ -9,7 +9,7 @@ import pytest
 
 from nmc import npz
 from nmc.diagnostics import CompileError, UsageError
-from nmc.ir.graph import Edge, Graph, Node
+from nmc.ir.graph import Edge, Graph, Layout, Node, replace_graph
 from nmc.ir.ops import Input, Output, Signal, SignalKind
 from nmc.sim.arrays import Decode
 from nmc.sim.trace import SimResult
@@ -121,3 +121,33 @@ def test_count_right_counts_samples_decoded_as_labelled() -> None:
     output[:, 0, 1] = 1
     result = SimResult("golden", {"out": output})
     assert npz.count_right(result, np.array([1, 1]), Decode.COUNT) == (1, 2)
+
+
+def test_read_and_write_take_apart_and_join_steps_that_a_file_folds(tmp_path: Path) -> None:
+    axes = ("time*samples", "3")
+    graph = replace_graph(GRAPH, layouts=(Layout("in", axes), Layout("out", axes)))
+    np.savez(tmp_path / "in.npz", x=SPIKES.reshape(8, 3))
+    with pytest.raises(UsageError, match="--steps-in-file"):
+        npz.read(tmp_path / "in.npz", graph)
+    data = npz.read(tmp_path / "in.npz", graph, steps=2)
+    assert data.as_model
+    assert np.array_equal(data.inputs["in"], SPIKES)
+    npz.write(SimResult("golden", {"out": SPIKES}), tmp_path / "out.npz", batch_axis=1, as_model=graph)
+    with np.load(tmp_path / "out.npz") as out:
+        assert np.array_equal(out["out"], SPIKES.reshape(8, 3))
+
+
+def test_count_right_takes_the_last_step_where_the_file_gives_no_other() -> None:
+    output = np.array([[[5.0, 0.0]], [[0.0, 1.0]]])
+    graph = replace_graph(GRAPH, layouts=(Layout("out", ("samples", "2"), last=True),))
+    result = SimResult("golden", {"out": output})
+    assert npz.count_right(result, np.array([1]), Decode.COUNT, graph=graph) == (1, 1)
+    assert npz.count_right(result, np.array([1]), Decode.COUNT) == (0, 1)
+
+
+def test_read_keeps_initial_values_of_states_apart(tmp_path: Path) -> None:
+    graph = replace_graph(GRAPH, layouts=(Layout("v_out", ("samples", "3"), "lif.v", "v"),))
+    np.savez(tmp_path / "in.npz", x=SPIKES, v=np.ones(3))
+    data = npz.read(tmp_path / "in.npz", graph)
+    assert list(data.inputs) == ["in"]
+    assert np.array_equal(data.initial["v"], np.ones(3))

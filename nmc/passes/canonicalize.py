@@ -40,7 +40,7 @@ def canonicalize(graph: Graph) -> Graph:
     synapse where theirs differ; what all synapses of a `Sparse` wait goes onto its edge.
     """
     for step in (
-        _without_unused,
+        without_unused,
         _without_zero_constants,
         _without_identities,
         _without_scales,
@@ -54,7 +54,8 @@ def canonicalize(graph: Graph) -> Graph:
 # ---- what nobody needs ------------------------------------------------------------------------------------
 
 
-def _without_unused(graph: Graph) -> Graph:
+def without_unused(graph: Graph) -> Graph:
+    """The graph without the nodes that no output depends on, with a note that names them."""
     digraph: nx.DiGraph[str] = nx.DiGraph()
     digraph.add_nodes_from(node.name for node in graph.nodes)
     digraph.add_edges_from((edge.dst, edge.src) for edge in graph.edges)

@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from nmc.diagnostics import CompileError, Diagnostic, Loc, error
+from nmc.diagnostics import CompileError, Diagnostic, Loc, error, note
 from nmc.ir.graph import Edge, Graph, Node, replace_graph
 from nmc.ir.linear import (
     PureLinear,
@@ -26,20 +26,26 @@ from nmc.ir.linear import (
 from nmc.ir.neuron import Reset, ResetWhen, SpikeFrom
 from nmc.ir.ops import (
     Conv,
+    Elementwise,
     Fire,
     Flatten,
     Input,
     Linear,
+    MatMul,
     Membrane,
     Neuron,
+    Op,
     Output,
+    Reshape,
     Shape,
     Sparse,
     Threshold,
+    Transpose,
     input_shape,
     output_shape,
 )
 from nmc.ir.tensor import Tensor
+from nmc.passes.canonicalize import without_unused
 from nmc.passes.repeater import repeater
 
 BIAS_SOURCE = "bias"
@@ -73,8 +79,53 @@ def connect(graph: Graph, *, bias_source: bool = False) -> Graph:
     one constant neuron where they act on a synaptic current or later (or everywhere, with `bias_source`). A
     linear operation that ends in an `Output` gets a readout population that holds its value for the step. The
     function computed is the same; sums of reals may be rounded in another order.
+
+    An output that shows what no population holds (a membrane before its reset) is dropped with a note (NMC164)
+    where another output remains.
     """
-    return _Connector(graph, bias_source=bias_source).run()
+    return _Connector(_wired(_without_unheld_outputs(graph)), bias_source=bias_source).run()
+
+
+def _without_unheld_outputs(graph: Graph) -> Graph:
+    incoming, outgoing = graph.incoming(), graph.outgoing()
+    ends = {
+        node.name
+        for node in graph.nodes
+        if isinstance(node.op, Elementwise)
+        and all(isinstance(graph[edge.dst].op, Output) for edge in outgoing[node.name])
+    }
+    dropped = [out for out in graph.outputs if any(edge.src in ends for edge in incoming[out.name])]
+    if not dropped or len(dropped) == len(graph.outputs):
+        return graph
+    gone = {out.name for out in dropped}
+    kept = ", ".join(f"`{out.name}`" for out in graph.outputs if out.name not in gone)
+    notes = [
+        note(
+            "NMC164",
+            f"output `{out.name}` shows what no population on the target holds: it is left out, {kept} remains",
+            out.loc,
+        )
+        for out in dropped
+    ]
+    nodes = tuple(node for node in graph.nodes if node.name not in gone)
+    edges = tuple(edge for edge in graph.edges if edge.dst not in gone)
+    return without_unused(replace_graph(graph, nodes=nodes, edges=edges, notes=(*graph.notes, *notes)))
+
+
+def _wired(graph: Graph) -> Graph:
+    """Movements of activations as the synapses of weight one that they are."""
+    new: dict[str, Op] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Reshape | Transpose):
+            in_shape, out_shape = input_shape(node.op), output_shape(node.op)
+            order = np.arange(size_of(in_shape)).reshape(in_shape)
+            if isinstance(node.op, Transpose):
+                order = order.transpose(node.op.axes)
+            post, one = np.arange(order.size), np.ones(order.size)
+            new[node.name] = make_sparse(
+                in_shape, out_shape, pre=order.ravel(), post=post, weight=one, delay=np.zeros(order.size)
+            )
+    return graph.replace_nodes(new) if new else graph
 
 
 class _Connector:
@@ -102,8 +153,7 @@ class _Connector:
                 case op if is_linear(op):
                     pass
                 case _:
-                    message = f"`{type(node.op).__name__.lower()}` is not a population or a connection"
-                    self.findings.append(error("NMC161", message, node.loc))
+                    self.findings.append(_unknown(node))
         if self.findings:
             raise CompileError(*self.findings)
         nodes = self._in_order_of_use()
@@ -229,6 +279,24 @@ class _Connector:
             candidate, count = f"{name}.{count}", count + 1
         self.used.add(candidate)
         return candidate
+
+
+def _unknown(node: Node) -> Diagnostic:
+    """Why a node is neither a population nor a connection."""
+    ways = "golden runs it: `nmc simulate MODEL`"
+    match node.op:
+        case Elementwise() if node.op.initial:
+            message = "this population is in none of the neuron families that targets have"
+        case Elementwise():
+            message = (
+                "this function of activations keeps no state and gives no spikes: no target has such a neuron"
+            )
+            ways += "; a target needs a spiking network"
+        case MatMul():
+            message = "this multiplies activations with activations, and synapses have fixed weights"
+        case _:
+            message = f"`{type(node.op).__name__.lower()}` is not a population or a connection"
+    return error("NMC161", message, node.loc, help=ways)
 
 
 def _push(value: Reals, ops: tuple[PureLinear, ...], delay: int, loc: Loc) -> Iterator[_Constant]:

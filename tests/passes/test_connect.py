@@ -8,19 +8,24 @@ from nmc.ir.neuron import Comparison
 from nmc.ir.ops import (
     Conv,
     Delay,
+    Elementwise,
     Flatten,
     Input,
     Linear,
     Neuron,
+    Op,
     Output,
     Pool,
     Pooling,
+    Reshape,
     Scale,
     Signal,
     SignalKind,
     Sparse,
     Threshold,
+    Transpose,
 )
+from nmc.ir.program import Program
 from nmc.ir.tensor import Tensor
 from nmc.passes.connect import connect
 from nmc.passes.lower_pools import lower_pools
@@ -206,3 +211,44 @@ def test_lower_pools_refuses_a_maximum_of_reals() -> None:
     before = chain(("pool", pool), ("l", lif((1, 2, 2))), shape=(1, 4, 4))
     with pytest.raises(CompileError, match="NMC160"):
         lower_pools(before)
+
+
+def test_connect_takes_reshapes_and_transposes_as_wiring() -> None:
+    before = chain(
+        ("turned", Transpose((2, 3), (1, 0))),
+        ("folded", Reshape((3, 2), (6,))),
+        ("fc", linear(RNG, 4, 6, mean=0.4)),
+        ("lif", lif((4,))),
+        ("shaped", Reshape((4,), (2, 2))),
+        shape=(2, 3),
+    )
+    after = connect(before)
+    assert not any(isinstance(node.op, Reshape | Transpose) for node in after.nodes)
+    assert_same_spikes(before, after, (2, 3))
+
+
+def membrane_output() -> Elementwise:
+    return Elementwise((4,), Program(("",), ("v",), (), (), 0, (0,)), (real(0.0),), SignalKind.REAL)
+
+
+def test_connect_leaves_out_an_output_that_no_population_holds() -> None:
+    layer = linear(RNG, 4, 3, mean=0.4)
+    ops: dict[str, Op] = {
+        "x": Input(Signal((3,), SignalKind.REAL)),
+        "fc": layer,
+        "lif": lif((4,)),
+        "h": membrane_output(),
+    }
+    ops |= {"spk": Output((4,)), "mem": Output((4,))}
+    edges = [("x", "fc"), ("fc", "lif"), ("fc", "h"), ("lif", "spk"), ("h", "mem")]
+    after = connect(graph(ops, [*edges]))
+    assert [node.name for node in after.outputs] == ["spk"]
+    assert "h" not in after
+    (finding,) = [note for note in after.notes if note.code == "NMC164"]
+    assert "`mem`" in finding.message
+    assert "`spk` remains" in finding.message
+
+
+def test_connect_refuses_what_no_population_holds_where_it_is_the_only_output() -> None:
+    with pytest.raises(CompileError, match="NMC161"):
+        connect(chain(("fc", linear(RNG, 4, 3)), ("h", membrane_output()), shape=(3,)))

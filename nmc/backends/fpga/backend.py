@@ -28,7 +28,10 @@ CYCLES_PER_STEP = 1000
 SETTINGS = (
     Setting("weight_bits", "8", tuple(map(str, WEIGHT_BITS)), "bits of a weight, sign included"),
     Setting(
-        "message_bits", "8", tuple(map(str, range(1, MESSAGE_BITS + 1))), "bits of a graded input; spikes have none"
+        "message_bits",
+        "8",
+        tuple(map(str, range(1, MESSAGE_BITS + 1))),
+        "bits of a graded input; spikes have none",
     ),
     Setting(
         "neurons",
@@ -37,7 +40,12 @@ SETTINGS = (
         "populations that decays by shifts cannot serve: with multipliers, the nearest with shifts, or refused",
     ),
     Setting("lanes", "", (), "lanes of every layer, at most one a neuron; without, chosen from a goal"),
-    Setting("cycles_per_step", "", (), f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})"),
+    Setting(
+        "cycles_per_step",
+        "",
+        (),
+        f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})",
+    ),
     Setting("part", "ecp5-85", tuple(PARTS), "the chip"),
 )
 
@@ -51,7 +59,9 @@ def goal(settings: Mapping[str, str]) -> Goal:
         raise UsageError(error("NMC450", message, place, help="leave all but one out"))
     for name, value in given.items():
         if not value.isdecimal() or int(value) == 0:
-            raise UsageError(error("NMC450", f"setting `{name}` is `{value}`, not a whole number above 0", place))
+            raise UsageError(
+                error("NMC450", f"setting `{name}` is `{value}`, not a whole number above 0", place)
+            )
     numbers = {name: int(value) for name, value in given.items()} or {"cycles_per_step": CYCLES_PER_STEP}
     return Goal(numbers.get("lanes"), numbers.get("cycles_per_step"))
 

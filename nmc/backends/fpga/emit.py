@@ -20,7 +20,7 @@ from nmc.ir.connections import connections
 from nmc.ir.fixed import Overflow
 from nmc.ir.graph import Graph
 from nmc.ir.linear import size_of
-from nmc.ir.neuron import Arithmetic, Comparison, DecayForm
+from nmc.ir.neuron import Arithmetic, Comparison
 from nmc.ir.ops import Input, LinearOp, Neuron, Output, Signal, SignalKind, output_shape
 from nmc.ir.tensor import Array, Tensor
 from nmc.ir.types import SPIKE_NUMBER
@@ -28,16 +28,28 @@ from nmc.ir.types import SPIKE_NUMBER
 BLOCK_FROM = 64
 """Words of accumulators from which on they stand in block RAM."""
 
-KEYWORDS = frozenset(
-    "always and assign automatic begin bit bind buf byte case cell clk config const continue cover deassign default "
-    "disable do edge else end endcase enum event expect export extends final first for force forever fork function "
-    "generate genvar global highz0 if iff ignore import include initial inout input inside int integer interface join "
-    "large let liblist local localparam logic longint macromodule matches medium module nand negedge new nor not null "
-    "or output package packed parameter posedge priority program property protected pull0 pull1 pure rand randc real "
-    "ref reg release repeat return rst scalared sequence shortint small solve specify static string strong struct "
-    "super supply0 supply1 table tagged task this time tran tri type typedef union unique unsigned use uwire var "
-    "vectored virtual void wait wand weak while wire with within wor xnor xor".split()
-)
+_KEYWORDS = """
+accept_on alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind
+bins binsof bit break buf bufif0 bufif1 byte case casex casez cell chandle checker class clk clocking cmos
+config const constraint context continue cover covergroup coverpoint cross deassign default defparam design
+disable dist do dut edge else end endcase endchecker endclass endclocking endconfig endfunction endgenerate
+endgroup endinterface endmodule endpackage endprimitive endprogram endproperty endsequence endspecify endtable
+endtask enum event eventually expect export extends extern final first_match for force foreach forever fork
+forkjoin function generate genvar global highz0 highz1 if iff ifnone ignore_bins illegal_bins implements implies
+import incdir include initial inout input inside instance int integer interconnect interface intersect join
+join_any join_none large let liblist library local localparam logic longint macromodule matches medium modport
+module nand negedge nettype new nexttime nmos nor noshowcancelled not notif0 notif1 null or output package
+packed parameter pmos posedge primitive priority program property protected pull0 pull1 pulldown pullup
+pulsestyle_ondetect pulsestyle_onevent pure rand randc randcase randsequence rcmos real realtime ref reg
+reject_on release repeat restrict return rnmos rpmos rst rtran rtranif0 rtranif1 s_always s_eventually
+s_nexttime s_until s_until_with scalared sequence shortint shortreal showcancelled signed small soft solve
+specify specparam static string strong strong0 strong1 struct super supply0 supply1 sync_accept_on
+sync_reject_on table tagged task tb this throughout time timeprecision timeunit top tran tranif0 tranif1 tri
+tri0 tri1 triand trior trireg type typedef union unique unique0 unsigned until until_with untyped use uwire var
+vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+"""What SystemVerilog keeps for itself (IEEE 1800-2012, annex B), and names that top.sv and tb.sv have already."""
 
 
 def emit(graph: Graph, *, part: str) -> Program:
@@ -76,7 +88,9 @@ def lower(graph: Graph, *, part: str) -> Design:
     placed = {node.name: [s for s in graph.placement if s.node == node.name] for node in graph.nodes}
     outputs = [node for node in graph.nodes if isinstance(node.op, Output)]
     incoming = graph.incoming()
-    rows = {n.name: rows_of(graph, n.name, len(placed[n.name])) for n in graph.nodes if isinstance(n.op, Neuron)}
+    rows = {
+        n.name: rows_of(graph, n.name, len(placed[n.name])) for n in graph.nodes if isinstance(n.op, Neuron)
+    }
     consumers: dict[str, int] = {}
     for each in rows.values():
         for leg in each.legs:
@@ -98,7 +112,9 @@ def lower(graph: Graph, *, part: str) -> Design:
         elif isinstance(node.op, Neuron):
             here = rows[node.name]
             legs = tuple(leg_of(leg.src, leg.delay, leg.offset) for leg in here.legs)
-            layers.append(_layer(graph, node.name, names.of(node.name), here, legs, PARTS[part]))
+            layers.append(
+                _layer(graph, node.name, names.of(node.name), rows=here, legs=legs, part=PARTS[part])
+            )
     sinks: list[Sink] = []
     for node in outputs:
         (edge,) = incoming[node.name]
@@ -132,7 +148,7 @@ def _value(signal: Signal) -> tuple[int, bool]:
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
-def _layer(graph: Graph, name: str, instance: str, rows: Rows, legs: tuple[Leg, ...], part: Part) -> Layer:
+def _layer(graph: Graph, name: str, instance: str, *, rows: Rows, legs: tuple[Leg, ...], part: Part) -> Layer:
     op = graph[name].op
     assert isinstance(op, Neuron) and op.arithmetic is not None
     neurons, lanes = size_of(op.shape), rows.weights.shape[1]
@@ -157,12 +173,18 @@ def _layer(graph: Graph, name: str, instance: str, rows: Rows, legs: tuple[Leg, 
     if not rows.dense:
         runs = _memory(
             f"{instance}.runs",
-            [(rows.first[:, None], index_bits(len(rows.row))), (rows.count[:, None], _unsigned_bits(rows.count))],
+            [
+                (rows.first[:, None], index_bits(len(rows.row))),
+                (rows.count[:, None], _unsigned_bits(rows.count)),
+            ],
             part,
         )
         table = _memory(
             f"{instance}.rows",
-            [(rows.row[:, None], index_bits(len(rows.weights))), (rows.word[:, None], index_bits(rows.words))],
+            [
+                (rows.row[:, None], index_bits(len(rows.weights))),
+                (rows.word[:, None], index_bits(rows.words)),
+            ],
             part,
         )
         memories += [runs, table]
@@ -173,7 +195,9 @@ def _layer(graph: Graph, name: str, instance: str, rows: Rows, legs: tuple[Leg, 
     memories += each
     parameters |= at
     for memory in memories:
-        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[memory.name.rpartition(".")[2]]
+        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[
+            memory.name.rpartition(".")[2]
+        ]
         parameters |= {f"{kind}_SLICE": memory.slice, f"{kind}_BANK": memory.bank}
     return Layer(name, instance, op.shape, parameters, legs, tuple(memories))
 
@@ -255,7 +279,9 @@ def _neuron(op: Neuron, arithmetic: Arithmetic) -> dict[str, int]:
     return found
 
 
-def _each(op: Neuron, arithmetic: Arithmetic, layer: Layer, part: Part) -> tuple[list[Memory], dict[str, int]]:
+def _each(
+    op: Neuron, arithmetic: Arithmetic, layer: Layer, part: Part
+) -> tuple[list[Memory], dict[str, int]]:
     """The memory of parameters that differ between neurons, and where it holds each; constants become parameters."""
     v_bits, i_bits, decay_bits = arithmetic.v_bits, arithmetic.i_bits, arithmetic.decay_bits + 1
     fire, membrane, synapse = op.fire, op.membrane, op.synapse
@@ -328,4 +354,3 @@ def block_shape(depth: int, width: int, part: Part) -> tuple[int, int]:
 
     whole = [shape for shape in part.shapes if shape[0] >= depth]
     return min(whole, key=lambda shape: (blocks(shape)[1], shape[0])) if whole else max(part.shapes)
-

@@ -70,7 +70,9 @@ def _queues(design: Design) -> list[tuple[int, int]]:
 
 def _layer_blocks(layer: Layer) -> int:
     blocks = sum(
-        math.ceil(m.width / m.slice) * math.ceil(m.depth / m.bank) for m in layer.memories if m.depth > SHALLOW
+        math.ceil(m.width / m.slice) * math.ceil(m.depth / m.bank)
+        for m in layer.memories
+        if m.depth > SHALLOW
     )
     state = layer["U"] * (layer["V_BITS"] + layer["SYNAPSE"] * layer["I_BITS"])
     if layer.sweep > SHALLOW:

@@ -20,8 +20,14 @@ MEMORY, RTL = "memory", "rtl"
 PACKAGE = "nmc.backends.fpga"
 
 CONSTRAINTS = {
-    "ecp5-85": ("pins.lpf", "# Clock of the board, 100 MHz; give every port its SITE here.\nFREQUENCY PORT \"clk\" 100.0 MHZ;\n"),
-    "ice40-up5k": ("pins.pcf", "# The UPduino's 12 MHz oscillator; give every port its pin here.\nset_io -nowarn clk 20\n"),
+    "ecp5-85": (
+        "pins.lpf",
+        '# Clock of the board, 100 MHz; give every port its SITE here.\nFREQUENCY PORT "clk" 100.0 MHZ;\n',
+    ),
+    "ice40-up5k": (
+        "pins.pcf",
+        "# Give every port its pin here: set_io PORT PIN\n",
+    ),
 }
 
 
@@ -110,9 +116,20 @@ def _blocks(design: Design) -> list[Block]:
     for producer in (*design.sources, *design.layers):
         legs = design.legs(producer.name)
         if not legs:
-            blocks.append(Block(f"{producer.name} leads nowhere", (f"assign {producer.instance}_ready = 1'b1;", f"logic unused_{producer.instance};", f"assign unused_{producer.instance} = {producer.instance}_valid && &{producer.instance}_word;")))
+            blocks.append(
+                Block(
+                    f"{producer.name} leads nowhere",
+                    (
+                        f"assign {producer.instance}_ready = 1'b1;",
+                        f"logic unused_{producer.instance};",
+                        f"assign unused_{producer.instance} = {producer.instance}_valid && &{producer.instance}_word;",
+                    ),
+                )
+            )
         elif len(legs) > 1:
-            blocks.append(Block(f"{producer.name} goes to {len(legs)} places", _fork(producer.instance, len(legs))))
+            blocks.append(
+                Block(f"{producer.name} goes to {len(legs)} places", _fork(producer.instance, len(legs)))
+            )
     for layer in design.layers:
         kind = "table of synapses" if layer["TABLE"] else "fully connected"
         title = f"{layer.name} {list(layer.shape)}: {layer['N']} neurons, {layer['P']} lanes, {kind}"
@@ -197,7 +214,7 @@ def _layer(design: Design, layer: Layer) -> list[str]:
     legs = [f"{layer.instance}_in{k}" for k in range(len(layer.legs))]
     for k, (leg, name) in enumerate(zip(layer.legs, legs, strict=True)):
         lines += _leg(design, leg, name, branches[base + k])
-        words.append(_aligned(design, layer, leg, name, id_bits, value_bits))
+        words.append(_aligned(design, layer, leg, name, id_bits=id_bits, value_bits=value_bits))
     if len(legs) == 1:
         stream = (f"{legs[0]}_valid", f"{legs[0]}_ready", words[0])
     else:
@@ -216,7 +233,9 @@ def _layer(design: Design, layer: Layer) -> list[str]:
         stream = (f"{name}_valid", f"{name}_ready", f"{name}_word")
     given = [f".{key}({value})" for key, value in layer.parameters.items()]
     for memory in layer.memories:
-        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[memory.name.rpartition(".")[2]]
+        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[
+            memory.name.rpartition(".")[2]
+        ]
         given.append(f'.{kind}_FILE("{MEMORY}/{memory.name}")')
     lines.append("nmc_layer #(")
     for start in range(0, len(given), 5):
@@ -231,7 +250,7 @@ def _layer(design: Design, layer: Layer) -> list[str]:
     return lines
 
 
-def _aligned(design: Design, layer: Layer, leg: Leg, name: str, id_bits: int, value_bits: int) -> str:
+def _aligned(design: Design, layer: Layer, leg: Leg, name: str, *, id_bits: int, value_bits: int) -> str:
     """The word of a leg in the format of the layer: its numbering of sources, its width of values."""
     own_id, own_value = index_bits(design.size(leg.src)), design.value_bits(leg.src)
     tick = f"{name}_word[{design.word_bits(leg.src) - 1}]"
@@ -273,7 +292,13 @@ def _document(design: Design) -> dict[str, object]:
         "format": FORMAT,
         "part": design.part,
         "sources": [
-            {"name": s.name, "instance": s.instance, "shape": list(s.shape), "value_bits": s.value_bits, "signed": s.signed}
+            {
+                "name": s.name,
+                "instance": s.instance,
+                "shape": list(s.shape),
+                "value_bits": s.value_bits,
+                "signed": s.signed,
+            }
             for s in design.sources
         ],
         "layers": [
@@ -284,7 +309,13 @@ def _document(design: Design) -> dict[str, object]:
                 "parameters": dict(layer.parameters),
                 "legs": [leg(each) for each in layer.legs],
                 "memories": [
-                    {"name": m.name, "width": m.width, "slice": m.slice, "bank": m.bank, "depth": m.depth}
+                    {
+                        "name": m.name,
+                        "width": m.width,
+                        "slice_bits": m.slice,
+                        "bank": m.bank,
+                        "depth": m.depth,
+                    }
                     for m in layer.memories
                 ],
             }
@@ -301,7 +332,8 @@ def read(found: Mapping[str, bytes]) -> Design:
         if document["format"] != FORMAT:
             raise ValueError(f"{NETWORK_FILE}: format `{document['format']}`, not `{FORMAT}`")
         sources = tuple(
-            Source(s["name"], s["instance"], tuple(s["shape"]), s["value_bits"], s["signed"]) for s in document["sources"]
+            Source(s["name"], s["instance"], tuple(s["shape"]), s["value_bits"], s["signed"])
+            for s in document["sources"]
         )
         layers = tuple(
             Layer(
@@ -320,9 +352,11 @@ def read(found: Mapping[str, bytes]) -> Design:
         raise ValueError(f"{NETWORK_FILE}: damaged: {fault}") from fault
 
 
-def _memory(found: Mapping[str, bytes], *, name: str, width: int, slice: int, bank: int, depth: int) -> Memory:
+def _memory(
+    found: Mapping[str, bytes], *, name: str, width: int, slice_bits: int, bank: int, depth: int
+) -> Memory:
     slices: list[Array] = []
-    for s in range(-(-width // slice)):
+    for s in range(-(-width // slice_bits)):
         words: list[int] = []
         for b in range(-(-depth // bank)):
             file = f"{MEMORY}/{name}.{s:03d}.{b}.hex"
@@ -332,7 +366,7 @@ def _memory(found: Mapping[str, bytes], *, name: str, width: int, slice: int, ba
         if len(words) != depth:
             raise ValueError(f"{MEMORY}/{name}.{s:03d}: {len(words)} words, not {depth}")
         slices.append(np.array(words, np.int64))
-    return Memory(name, width, slice, bank, tuple(slices))
+    return Memory(name, width, slice_bits, bank, tuple(slices))
 
 
 def fields(memory: Memory, widths: list[int]) -> list[Array]:

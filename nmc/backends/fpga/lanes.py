@@ -60,7 +60,9 @@ def choose_lanes(graph: Graph, *, goal: Goal, calibration: Mapping[str, Array]) 
         chosen = {name: used_lanes(size, goal.lanes) for name, size in sizes.items()}
     else:
         assert goal.cycles is not None
-        chosen = {name: _fastest_enough(graph, name, size, events, goal.cycles) for name, size in sizes.items()}
+        chosen = {
+            name: _fastest_enough(graph, name, size, events, goal.cycles) for name, size in sizes.items()
+        }
     placement: list[Slice] = []
     for name, size in sizes.items():
         words = words_of(size, chosen[name])
@@ -134,7 +136,9 @@ def _fastest_enough(graph: Graph, name: str, size: int, events: Mapping[str, Arr
     low, high = 0, len(choices) - 1
     if step_cycles(graph, name, choices[high], events) > cycles:
         least = step_cycles(graph, name, choices[high], events)
-        message = f"`{name}` takes about {least:.0f} cycles a step with {choices[high]} lanes; {cycles} are wanted"
+        message = (
+            f"`{name}` takes about {least:.0f} cycles a step with {choices[high]} lanes; {cycles} are wanted"
+        )
         raise CompileError(error("NMC451", message, graph[name].loc, help="raise `--set cycles_per_step=`"))
     while low < high:
         middle = (low + high) // 2

@@ -101,8 +101,8 @@ class Tables:
                 layer.words, layer.sweep, layer["P"] // layer["U"], layer.queue_depth, layer["TABLE"], pipeline, base,
                 ring, ring_size, layer["SHIFT"], layer["SYNAPSE"], layer["V_BITS"], _overflow(layer["V_SATURATE"]),
                 layer["I_BITS"], _overflow(layer["I_SATURATE"]), layer["DECAY_BITS"], layer["V_FORM"], layer["I_FORM"],
-                layer["FIRE"], layer["AT_LEAST"], layer["RESET"], layer["WHEN"], layer["CLAMP"], len(layer.legs), leg_at,
-                layer["N"], places, first, rows, weight, layer["U"], layer["P"], layer["GRADED"],
+                layer["FIRE"], layer["AT_LEAST"], layer["RESET"], layer["WHEN"], layer["CLAMP"], len(layer.legs),
+                leg_at, layer["N"], places, first, rows, weight, layer["U"], layer["P"], layer["GRADED"],
             )  # fmt: skip
             base, ring, leg_at = base + places, ring + ring_size, leg_at + len(layer.legs)
             first, rows, weight = first + len(runs), rows + len(synapses), weight + dense.size
@@ -173,10 +173,14 @@ def simulate(found: Mapping[str, bytes], inputs: Mapping[str, Array], record: tu
     return result("machine", design, ran, inputs, record)
 
 
-def result(by: str, design: Design, ran: Run, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
+def result(
+    by: str, design: Design, ran: Run, inputs: Mapping[str, Array], record: tuple[str, ...]
+) -> SimResult:
     """What ran, in the names and types of every other engine."""
     steps, samples = next(iter(inputs.values())).shape[:2]
-    outputs = {sink.name: _output(design, k, sink, ran, steps, samples) for k, sink in enumerate(design.sinks)}
+    outputs = {
+        sink.name: _output(design, k, sink, ran, steps, samples) for k, sink in enumerate(design.sinks)
+    }
     trace: dict[str, Array] = {}
     for layer in design.layers:
         if layer.name not in record:
@@ -204,7 +208,9 @@ def _output(design: Design, index: int, sink: Sink, ran: Run, steps: int, sample
     return values.reshape(steps, samples, *shape)
 
 
-def run(design: Design, inputs: Mapping[str, Array], *, record: tuple[str, ...] = (), stall: bool = False) -> Run:
+def run(
+    design: Design, inputs: Mapping[str, Array], *, record: tuple[str, ...] = (), stall: bool = False
+) -> Run:
     """Run a design; with `stall` with the gaps and the back-pressure of the test bench's `+stall=1`."""
     given = {source.name: _given(source, inputs) for source in design.sources}
     steps, samples = next(iter(given.values())).shape[:2]
@@ -218,7 +224,9 @@ def run(design: Design, inputs: Mapping[str, Array], *, record: tuple[str, ...] 
         first = np.concatenate(([0], np.cumsum([len(each) for each in words])))
         rows, cycles = _run(tables, np.concatenate(words), first, steps, stall, states[:, :, b], counts)
         done.append(Events(rows, cycles))
-    v, i, fired = ({layer.name: _of(tables, k, part) for k, layer in enumerate(design.layers)} for part in states)
+    v, i, fired = (
+        {layer.name: _of(tables, k, part) for k, layer in enumerate(design.layers)} for part in states
+    )
     names = {layer.name: int(counts[k]) for k, layer in enumerate(design.layers) if layer["FIRE"]}
     return Run(tuple(done), v, i, fired, names)
 
@@ -233,7 +241,9 @@ def _given(source: Source, inputs: Mapping[str, Array]) -> Array:
         raise ValueError(f"no input `{source.name}`")
     values = np.asarray(inputs[source.name])
     if values.shape[2:] != source.shape:
-        raise ValueError(f"input `{source.name}` has shape {values.shape}, not (steps, samples, {source.shape})")
+        raise ValueError(
+            f"input `{source.name}` has shape {values.shape}, not (steps, samples, {source.shape})"
+        )
     whole = values.astype(np.int64)
     if not np.array_equal(whole, values):
         raise ValueError(f"input `{source.name}` is not of integers")
@@ -284,7 +294,9 @@ def next_lfsr(x: int) -> int:
 
 
 @compiled
-def add_event(f: Array, event_id: int, value: int, weights: Array, runs: Array, rows: Array, sums: Array) -> int:
+def add_event(
+    f: Array, event_id: int, value: int, weights: Array, runs: Array, rows: Array, sums: Array
+) -> int:
     """Add what an event brings to the sums of a layer; how many operations it is in a table."""
     lanes, words = f[LANES], f[WORDS]
     base, at = f[BASE], f[WEIGHT_AT]
@@ -312,7 +324,9 @@ def add_event(f: Array, event_id: int, value: int, weights: Array, runs: Array, 
 def sweep(digest: int) -> Any:
     """One sweep over all neurons of a layer: states after it, and its events, timed, in the layer's ring."""
 
-    def sweep(f: Array, s: Array, start: int, parameters: Array, store: Array, ring: Array, states: Array) -> int:
+    def sweep(
+        f: Array, s: Array, start: int, parameters: Array, store: Array, ring: Array, states: Array
+    ) -> int:
         _ = digest
         words, groups, at_once, base = f[WORDS], f[GROUPS], f[AT_ONCE], f[BASE]
         sums, v, i, rest = store[0], store[1], store[2], store[3]
@@ -368,8 +382,8 @@ def sweep(digest: int) -> Any:
 @compiled
 def kernel(
     words: Array, first: Array, fixed: Array, legs: Array, weights: Array, runs: Array, rows: Array, parameters: Array,
-    spikes_only: Array, state: Array, queues: Array, ring: Array, store: Array, out: Array, states: Array, counts: Array,
-    sinks: int, expected: int, stall: bool,
+    spikes_only: Array, state: Array, queues: Array, ring: Array, store: Array, out: Array, states: Array,
+    counts: Array, sinks: int, expected: int, stall: bool,
 ) -> int:  # fmt: skip
     """One sample; how many events left, -1 if the design is stuck."""
     layers, sources = fixed.shape[0], first.shape[0] - 1
@@ -440,13 +454,17 @@ def kernel(
                 consumed[leg] = leaves
             else:
                 skipped = tick == 1 and state[k, WHICH] < fixed[k, LEGS] - 1
-                tick_ready = cycle >= state[k, IDLE_FROM] and state[k, COUNT] <= fixed[k, DEPTH] - fixed[k, SWEEP] - 2
+                tick_ready = (
+                    cycle >= state[k, IDLE_FROM] and state[k, COUNT] <= fixed[k, DEPTH] - fixed[k, SWEEP] - 2
+                )
                 last_word = state[k, LEFT] == fixed[k, WORDS] - 1
                 if fixed[k, TABLE] == 0:
                     free[k] = state[k, BUSY] == 0 or last_word
                     open_ = free[k] == 1 and (tick == 0 or tick_ready)
                 else:
-                    free[k] = state[k, BUSY] == 0 or (last_word if state[k, TICK] == 1 else state[k, LEFT] == 0)
+                    free[k] = state[k, BUSY] == 0 or (
+                        last_word if state[k, TICK] == 1 else state[k, LEFT] == 0
+                    )
                     takes[k] = state[k, V2] == 1 and free[k] == 1 and (state[k, T2] == 0 or tick_ready)
                     open_ = state[k, V2] == 0 or takes[k] == 1
                 accepted[k] = there == 1 and not skipped and open_
@@ -532,8 +550,18 @@ def kernel(
                 tick, number, value = state[k, T2], state[k, ID2], state[k, X2]
                 if state[k, V2] == 0 or taken:
                     active = active or state[k, V1] == 1 or taken
-                    state[k, V2], state[k, T2], state[k, ID2], state[k, X2] = state[k, V1], state[k, T1], state[k, ID1], state[k, X1]
-                    state[k, V1], state[k, T1], state[k, ID1], state[k, X1] = accepted[k], got[k, 0], got[k, 1], got[k, 2]
+                    state[k, V2], state[k, T2], state[k, ID2], state[k, X2] = (
+                        state[k, V1],
+                        state[k, T1],
+                        state[k, ID1],
+                        state[k, X1],
+                    )
+                    state[k, V1], state[k, T1], state[k, ID1], state[k, X1] = (
+                        accepted[k],
+                        got[k, 0],
+                        got[k, 1],
+                        got[k, 2],
+                    )
             if taken:
                 moved = cycle
                 active = True

@@ -38,6 +38,10 @@ class Span:
         return Span(self.low + other.low, self.high + other.high)
 
 
+_FREE = Span(-(1 << 62), 1 << 62)
+"""What nothing holds."""
+
+
 def narrow(graph: Graph) -> Graph:
     """The integer graph with accumulators and states of proved widths; no value that golden gives changes."""
     signals = graph.signals()
@@ -64,7 +68,9 @@ def narrow(graph: Graph) -> Graph:
 def input_span(op: LinearOp, number: FixedPoint) -> Span:
     """What the sum over a connection may be, over all its neurons, for messages of `number`."""
     assert op.weight.number is not None
-    single = op if isinstance(op, Sparse) else synapses(op)  # one by one: delays keep synapses of a pair apart
+    single = (
+        op if isinstance(op, Sparse) else synapses(op)
+    )  # one by one: delays keep synapses of a pair apart
     mantissa = np.rint(np.ldexp(single.weight.values, -op.weight.number.exponent))
     size = size_of(single.out_shape)
     positive = np.bincount(single.post.data, np.maximum(mantissa, 0), size)
@@ -90,7 +96,7 @@ def _neuron(op: Neuron, drive: Span) -> Neuron:
     assert arithmetic is not None
     if op.synapse is not None:
         start = _span(op.synapse.initial, op)
-        current = _bounded(drive, start, op.synapse.decay, arithmetic, Span(-(1 << 62), 1 << 62), arithmetic.i_bits)
+        current = _bounded(drive, start, op.synapse.decay, arithmetic, held=_FREE, most=arithmetic.i_bits)
         width, overflow = _register(current, arithmetic.i_bits)
         arithmetic = replace(arithmetic, i_bits=width, i_overflow=overflow)
         drive = Span(-(1 << (width - 1)), (1 << (width - 1)) - 1) if current is None else current
@@ -98,7 +104,14 @@ def _neuron(op: Neuron, drive: Span) -> Neuron:
         op = replace(op, synapse=synapse)
     if op.membrane.bias is not None:
         drive = drive + _span(op.membrane.bias, op)
-    state = _bounded(drive, _span(op.membrane.initial, op), op.membrane.decay, arithmetic, _held(op), arithmetic.v_bits)
+    state = _bounded(
+        drive,
+        _span(op.membrane.initial, op),
+        op.membrane.decay,
+        arithmetic,
+        held=_held(op),
+        most=arithmetic.v_bits,
+    )
     needed = _least_bits(op)
     width, overflow = _register(state, arithmetic.v_bits)
     arithmetic = replace(arithmetic, v_bits=max(width, needed), v_overflow=overflow)
@@ -113,7 +126,7 @@ def _register(span: Span | None, most: int) -> tuple[int, Overflow]:
 
 def _held(op: Neuron) -> Span:
     """What spikes and the lower bound leave of a membrane at the end of a step."""
-    low, high = -(1 << 62), 1 << 62
+    low, high = _FREE.low, _FREE.high
     if op.membrane.minimum is not None:
         low = _span(op.membrane.minimum, op).low
     fire = op.fire
@@ -123,7 +136,7 @@ def _held(op: Neuron) -> Span:
 
 
 def _bounded(
-    drive: Span, start: Span, decay: Tensor | None, arithmetic: Arithmetic, held: Span, most: int
+    drive: Span, start: Span, decay: Tensor | None, arithmetic: Arithmetic, *, held: Span, most: int
 ) -> Span | None:
     """All values of x = decay(x) + drive from `start` on, x kept within `held` after each step; None if unbounded.
 

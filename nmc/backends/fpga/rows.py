@@ -116,7 +116,9 @@ def _dense(parts: list[_Part], words: int, lanes: int, graph: Graph) -> Rows:
         legs.append(Leg(part.link.src, part.link.name, part.delay, offset, pre, np.full(pre, words)))
         offset += pre
     weights = np.concatenate(blocks)
-    weights = weights[: weights.shape[0] - (stride - words)]  # nothing is read behind the last source's last word
+    weights = weights[
+        : weights.shape[0] - (stride - words)
+    ]  # nothing is read behind the last source's last word
     return Rows(tuple(legs), True, words, weights, _NONE, _NONE, _NONE, _NONE)
 
 

@@ -89,7 +89,9 @@ FPGA = TargetSpec(
     title="an event-driven core a population, as SystemVerilog for simulators and open synthesis",
     source=SOURCE,
     neurons=MappingProxyType({family: shifting(8) for family in Family if family is not Family.THRESHOLD}),
-    programmable=MappingProxyType({family: multiplying(8) for family in Family if family is not Family.THRESHOLD}),
+    programmable=MappingProxyType(
+        {family: multiplying(8) for family in Family if family is not Family.THRESHOLD}
+    ),
     weights=WeightFormat(WEIGHT_BITS, shift=0, exponents=(0, 0), unscaled=()),
     connections=("Linear", "Sparse", "Conv"),
     connection_delay=0,  # a tick closes a step: events of step t reach the next layer in step t
@@ -122,7 +124,7 @@ PARTS = MappingProxyType(
                 luts=83640,
                 block_rams=208,
                 multipliers=156,
-                source="Lattice FPGA-DS-02012, ECP5 and ECP5-5G family, tables 1.1 and 2.6",
+                source="Lattice FPGA-DS-02012, ECP5 and ECP5-5G family; nextpnr-ecp5 0.11.1 reports the same totals",
             ),
             Part(
                 "ice40-up5k",
@@ -130,7 +132,7 @@ PARTS = MappingProxyType(
                 luts=5280,
                 block_rams=30,
                 multipliers=8,
-                source="Lattice FPGA-DS-02008, iCE40 UltraPlus family, tables 2.1 and 3.1",
+                source="Lattice FPGA-DS-02008, iCE40 UltraPlus family; nextpnr-ice40 0.11.1 reports the same totals",
             ),
         )
     }

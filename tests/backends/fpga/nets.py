@@ -58,7 +58,9 @@ def random_net(seed: int, *, steps: int = 12) -> Net:
     weight_bits, lanes = int(rng.integers(2, 17)), int(rng.choice([1, 2, 3, 4, 5, 7, 8, 12, 16, 31, 64]))
     graded = rng.random() < 0.2
     image = rng.random() < 0.35
-    shape: Shape = (int(rng.integers(1, 3)), *rng.integers(3, 7, 2).tolist()) if image else (int(rng.integers(1, 20)),)
+    shape: Shape = (
+        (int(rng.integers(1, 3)), *rng.integers(3, 7, 2).tolist()) if image else (int(rng.integers(1, 20)),)
+    )
     nodes: list[Node] = [Node("x", Input(Signal(shape, SignalKind.REAL)))]
     edges: list[Edge] = []
     at, populations = "x", list[str]()
@@ -91,7 +93,9 @@ def random_net(seed: int, *, steps: int = 12) -> Net:
         if populations and len(size) == 1 and rng.random() < 0.4:
             src = populations[int(rng.integers(len(populations)))]
             if len(shape_of(src)) == 1:
-                skip = add(f"skip{k}", _linear(rng, size[0], shape_of(src)[0]), src, delay=int(rng.integers(0, 3)))
+                skip = add(
+                    f"skip{k}", _linear(rng, size[0], shape_of(src)[0]), src, delay=int(rng.integers(0, 3))
+                )
                 edges.append(Edge(skip, at))
         if last:
             break
@@ -102,12 +106,16 @@ def random_net(seed: int, *, steps: int = 12) -> Net:
     graph = Graph(tuple(nodes), tuple(edges))
     data = rng.integers(-4, 5, (steps, 2, *shape)).astype(np.float64) * (rng.random((steps, 2, *shape)) < 0.5)
     calibration = {"x": data} if graded else None
-    placed = compiled(graph, calibration=calibration, weight_bits=str(weight_bits), lanes=str(lanes), message_bits="4")
+    placed = compiled(
+        graph, calibration=calibration, weight_bits=str(weight_bits), lanes=str(lanes), message_bits="4"
+    )
     signal = placed["x"].op
     assert isinstance(signal, Input)
     number = signal.signal.number
     spikes = (rng.random((steps, 2, *shape)) < 0.35).astype(np.int64)
-    values = spikes if number is None else rng.integers(number.lowest, number.highest + 1, spikes.shape) * spikes
+    values = (
+        spikes if number is None else rng.integers(number.lowest, number.highest + 1, spikes.shape) * spikes
+    )
     return Net(placed, {"x": values})
 
 
@@ -150,7 +158,11 @@ def _neuron(rng: np.random.Generator, shape: Shape, *, fires: bool) -> Neuron:
     reset, when = RESETS[int(rng.integers(len(RESETS)))]
     if reset is Reset.NONE and decay is None:
         reset = Reset.TO_VALUE
-    period = Tensor(rng.integers(0, 4, shape)) if rng.random() < 0.2 else Tensor(np.int64(rng.choice([0, 0, 0, 2])))
+    period = (
+        Tensor(rng.integers(0, 4, shape))
+        if rng.random() < 0.2
+        else Tensor(np.int64(rng.choice([0, 0, 0, 2])))
+    )
     comparison = Comparison(int(rng.integers(2)))
     fire = Fire(each(0.5, 1.2), comparison, SpikeFrom.NEW, reset, when, zero, period)
     return Neuron(shape, synapse, membrane, fire if fires else None)

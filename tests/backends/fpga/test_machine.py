@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,7 @@ def test_machine_equals_golden_on_random_networks(seed: int) -> None:
 def dense(sizes: tuple[int, ...], lanes: int, *, seed: int = 0) -> Graph:
     rng = np.random.default_rng(seed)
     layers = []
-    for k, (pre, post) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (pre, post) in enumerate(itertools.pairwise(sizes)):
         layers += [(f"fc{k}", nets.linear(rng, post, pre, mean=0.0)), (f"lif{k}", nets.lif((post,)))]
     return compiled(nets.chain(*layers, shape=(sizes[0],)), weight_bits="6", lanes=str(lanes))
 

@@ -33,9 +33,13 @@ def design_of(net: Net) -> Design:
 def check(net: Net, design: Design, ran: Run, *, stall: bool) -> None:
     names = [layer.name for layer in design.layers]
     verilator.check_cycles(machine.run(design, net.inputs, stall=stall), ran)
-    expected = golden.simulate(net.graph, net.inputs, record=[f"{name}.v" for name in names])
+    firing = [layer.name for layer in design.layers if layer["FIRE"]]
+    record = [*(f"{name}.v" for name in names), *(f"{name}.spikes" for name in firing)]
+    expected = golden.simulate(net.graph, net.inputs, record=record)
     for name in names:
-        np.testing.assert_array_equal(ran.v[name], expected.trace[f"{name}.v"].reshape(ran.v[name].shape), name)
+        np.testing.assert_array_equal(
+            ran.v[name], expected.trace[f"{name}.v"].reshape(ran.v[name].shape), name
+        )
 
 
 @pytest.mark.slow

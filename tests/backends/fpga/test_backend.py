@@ -1,0 +1,110 @@
+"""The backend end to end: compile, simulate, verify; goals; what does not fit is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmc import driver
+from nmc.backends.backend import Request
+from nmc.backends.fpga import emit, files, verilator
+from nmc.diagnostics import CompileError, UsageError
+from tests.backends.fpga.nets import compiled
+from tests.passes import nets
+
+DIGITS = Path(__file__).parents[3] / "examples/digits"
+
+
+def test_digits_runs_on_the_machine_as_on_golden_and_keeps_its_accuracy(tmp_path: Path) -> None:
+    done = driver.compile(
+        DIGITS / "digits.nir", target="fpga", request=Request(settings={"weight_bits": "8", "lanes": "16"})
+    )
+    driver.write(done.artifact, tmp_path / "out")
+    data = np.load(DIGITS / "test.npz")
+    inputs = {"input": data["x"]}
+    expected = driver.simulate(tmp_path / "out", inputs)
+    got = driver.simulate(tmp_path / "out", inputs, engine="machine")
+    np.testing.assert_array_equal(got.outputs["output"], expected.outputs["output"])
+    accuracy = float((got.outputs["output"].sum(axis=0).argmax(axis=-1) == data["y"]).mean())
+    assert accuracy >= 0.9861 - 0.01
+    assert got.cycles is not None and got.cycles > 0
+
+
+def test_verify_compares_every_population_with_icarus(tmp_path: Path) -> None:
+    missing = verilator.ready(verilator.ICARUS)
+    if missing is not None:
+        pytest.skip(missing)
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 9, 6)), ("lif", nets.lif((9,), bias=0.1)), shape=(6,))
+    done = driver.compile(graph, target="fpga")
+    driver.write(done.artifact, tmp_path / "out")
+    answer = driver.verify(tmp_path / "out", engines=["icarus"])
+    assert answer.agree
+    assert {"lif.v", "y"} <= set(answer.compared["icarus"])
+
+
+def test_goal_takes_the_fewest_lanes_that_reach_it() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 64, 100)), ("lif", nets.lif((64,))), shape=(100,))
+    lanes = [len(compiled(graph, cycles_per_step=cycles).placement) for cycles in ("1000", "200", "80")]
+    assert lanes == sorted(lanes) and lanes[0] < lanes[-1]
+
+
+@pytest.mark.parametrize("chosen", [{"lanes": "0"}, {"lanes": "x"}, {"lanes": "4", "cycles_per_step": "9"}])
+def test_goal_that_is_none_is_refused(chosen: dict[str, str]) -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,))), shape=(4,))
+    with pytest.raises(UsageError) as refused:
+        compiled(graph, **chosen)
+    assert refused.value.findings[0].code == "NMC450"
+
+
+def test_goal_out_of_reach_is_refused_with_both_numbers() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 64, 100)), ("lif", nets.lif((64,))), shape=(100,))
+    with pytest.raises(CompileError) as refused:
+        compiled(graph, cycles_per_step="3")
+    (finding,) = refused.value.findings
+    assert finding.code == "NMC451" and "3 are wanted" in finding.message
+
+
+def test_design_too_large_for_its_part_is_refused_before_synthesis() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 512, 1024)), ("lif", nets.lif((512,))), shape=(1024,))
+    with pytest.raises(CompileError) as refused:
+        emit.emit(compiled(graph, lanes="16"), part="ice40-up5k")
+    assert {finding.code for finding in refused.value.findings} == {"NMC453"}
+    assert any(
+        "block RAM" in finding.message and "30" in finding.message for finding in refused.value.findings
+    )
+
+
+def test_top_names_every_layer_as_the_model_does() -> None:
+    done = driver.compile(DIGITS / "digits_conv.nir", target="fpga", request=Request(settings={"lanes": "8"}))
+    top = done.artifact.files["top.sv"].decode()
+    for name in ("lif1", "lif2", "lif3"):
+        assert f") {name} (" in top
+    assert files.read(done.artifact.files).layers[1]["TABLE"] == 1
+
+
+def test_part_decides_about_constraints() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,))), shape=(4,))
+    found = driver.compile(graph, target="fpga", request=Request(settings={"part": "ice40-up5k"}))
+    assert "pins.pcf" in found.artifact.files and b"up5k" in found.artifact.files["Makefile"]
+
+
+def test_layers_with_names_that_systemverilog_keeps_still_make_a_design(tmp_path: Path) -> None:
+    missing = verilator.ready(verilator.ICARUS)
+    if missing is not None:
+        pytest.skip(missing)
+    rng = np.random.default_rng(0)
+    named = [("class", nets.linear(rng, 4, 4)), ("before", nets.lif((4,))), ("dut", nets.linear(rng, 3, 4))]
+    graph = nets.chain(*named, ("clk", nets.lif((3,))), shape=(4,))
+    verilator.build(verilator.ICARUS, emit.emit(compiled(graph), part="ecp5-85").files, tmp_path)
+    assert {layer.instance for layer in emit.lower(compiled(graph), part="ecp5-85").layers} == {
+        "n_before",
+        "n_clk",
+    }

