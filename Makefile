@@ -15,7 +15,7 @@ help:
 	@echo "make clean   remove .venv and out/"
 
 # The targets and witnesses that the demo shows.
-TARGETS := loihi
+TARGETS := loihi fpga
 WITNESSES := lava
 DIGITS := examples/digits/digits.nir
 DATA := --input examples/digits/test.npz --labels y
