@@ -180,7 +180,7 @@ def compile(  # noqa: A001 - the word for it
         real, integer = around_quantize
         losses = layer_errors(real, integer, request.calibration)
     graph = _named(graph, source.name)
-    program = backend.emit(graph) if backend.emit_for is None else backend.emit_for(graph, request)
+    program = backend.emit(graph, request)
     files = {**_graph_files(graph), **program.files}
     manifest = Manifest(
         nmc=nmc.__version__,

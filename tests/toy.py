@@ -44,7 +44,8 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     )
 
 
-def emit(graph: Graph) -> Program:
+def emit(graph: Graph, request: Request) -> Program:
+    del request
     files = {"program/graph.txt": text.show(graph).encode()}
     for name, tensor in text.tensors(graph).items():
         files[f"program/{name}.npy"] = npy_bytes(tensor.data)

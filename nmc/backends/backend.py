@@ -79,14 +79,13 @@ class Witness:
 class Backend:
     """A target and everything that serves it.
 
-    `simulate` is the machine: it runs from the artifact's program files, never from the graph. `emit_for` is there
-    where files depend on the request too, such as on the part; it is then what is called instead of `emit`.
+    `emit` takes the graph that the pipeline has made for the same request. `simulate` is the machine: it runs from
+    the artifact's program files, never from the graph.
     """
 
     target: TargetSpec
     settings: tuple[Setting, ...]
     pipeline: Callable[[Request], tuple[Pass, ...]]
-    emit: Callable[[Graph], Program]
+    emit: Callable[[Graph, Request], Program]
     simulate: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
     witnesses: tuple[Witness, ...]
-    emit_for: Callable[[Graph, Request], Program] | None = None

@@ -7,8 +7,8 @@ from functools import partial
 
 from nmc.artifact import Artifact
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
+from nmc.backends.fpga import emit as emitter
 from nmc.backends.fpga import machine, verilator
-from nmc.backends.fpga.emit import emit as emit_for
 from nmc.backends.fpga.lanes import Goal, choose_lanes
 from nmc.backends.fpga.narrow import narrow
 from nmc.backends.fpga.spec import FPGA as SPEC
@@ -95,10 +95,9 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     )
 
 
-def emit(graph: Graph, request: Request | None = None) -> Program:
-    """The files for the part of the request, or for the default part."""
-    chosen = {} if request is None else request.settings
-    return emit_for(graph, part=chosen.get("part", "ecp5-85"))
+def emit(graph: Graph, request: Request) -> Program:
+    """The files for the part of the request."""
+    return emitter.emit(graph, part=request.settings["part"])
 
 
 def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
@@ -111,7 +110,6 @@ FPGA = Backend(
     settings=SETTINGS,
     pipeline=pipeline,
     emit=emit,
-    emit_for=emit,
     simulate=simulate,
     witnesses=tuple(
         Witness(each.name, partial(verilator.ready, each), partial(verilator.simulate, each))

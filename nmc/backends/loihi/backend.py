@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nmc.artifact import Artifact
-from nmc.backends.backend import Backend, Request, Setting, Witness
+from nmc.backends.backend import Backend, Program, Request, Setting, Witness
+from nmc.backends.loihi import emit as emitter
 from nmc.backends.loihi import files, lava, sanafe
-from nmc.backends.loihi.emit import emit
 from nmc.backends.loihi.program import Network
 from nmc.backends.loihi.spec import LOIHI as SPEC
 from nmc.backends.loihi.spec import SANAFE
+from nmc.ir.graph import Graph
 from nmc.passes.choose_neurons import Unsupported
 from nmc.passes.pipeline import Pass
 from nmc.passes.standard import to_populations, to_steps, to_target
@@ -62,6 +63,12 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
             calibration=request.calibration,
         ),
     )
+
+
+def emit(graph: Graph, request: Request) -> Program:
+    """The program; it is the same for every request that makes this graph."""
+    del request
+    return emitter.emit(graph)
 
 
 def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
