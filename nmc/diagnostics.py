@@ -41,8 +41,20 @@ NOWHERE = Loc("<graph>")
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """A limit of a target that a network exceeds: the limit's name, what is needed and what there is, in its unit."""
+
+    limit: str
+    needed: float
+    available: float
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `message` is lower case without a full stop; `also` names further places."""
+    """One finding. `message` is lower case without a full stop; `also` names further places.
+
+    `excess` says in numbers what a network that does not fit takes too much of.
+    """
 
     code: str
     severity: Severity
@@ -50,6 +62,7 @@ class Diagnostic:
     loc: Loc
     help: str = ""
     also: tuple[Loc, ...] = ()
+    excess: Excess | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.severity.value}[{self.code}]: {self.message}", f"  --> {self.loc}"]
@@ -59,9 +72,17 @@ class Diagnostic:
         return "\n".join(lines)
 
 
-def error(code: str, message: str, loc: Loc, *, help: str = "", also: tuple[Loc, ...] = ()) -> Diagnostic:  # noqa: A002 - the field's name
+def error(
+    code: str,
+    message: str,
+    loc: Loc,
+    *,
+    help: str = "",  # noqa: A002 - the field's name
+    also: tuple[Loc, ...] = (),
+    excess: Excess | None = None,
+) -> Diagnostic:
     """A finding that ends the compile."""
-    return Diagnostic(code, Severity.ERROR, message, loc, help, also)
+    return Diagnostic(code, Severity.ERROR, message, loc, help, also, excess)
 
 
 def note(code: str, message: str, loc: Loc, *, help: str = "") -> Diagnostic:  # noqa: A002 - the field's name

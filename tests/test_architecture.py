@@ -40,7 +40,7 @@ def documented() -> dict[str, int]:
     path: list[str] = []
     floor = 0
     for line in tree.splitlines():
-        entry = re.fullmatch(r"( *)([\w.]+/?) +(?:(\d) +)?\S.*", line)
+        entry = re.fullmatch(r"( *)([\w.]+/?) +(?:(\d+) +)?\S.*", line)
         assert entry is not None, f"not a line of the tree: {line!r}"
         depth = len(entry[1]) // 2
         path[depth:] = [entry[2].rstrip("/").removesuffix(".py")]
@@ -120,7 +120,9 @@ def test_nothing_prints_but_the_command_line() -> None:
         f"{module}, line {node.lineno}"
         for module, tree in modules().items()
         for node in ast.walk(tree)
-        if module != "nmc.cli" and isinstance(node, ast.Call) and ast.unparse(node.func) in printing
+        if not module.startswith("nmc.cli")
+        and isinstance(node, ast.Call)
+        and ast.unparse(node.func) in printing
     ] == []
 
 

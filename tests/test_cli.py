@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import nir
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 import nmc
 from nmc.backends import registry
-from nmc.cli import RESETS, cli
+from nmc.cli import cli
+from nmc.cli.options import RESETS
 from nmc.errors import CATALOGUE
 from nmc.passes import presets
 from tests.toy_files import CLASSES, HIDDEN, write_data, write_model
@@ -573,10 +576,28 @@ def test_progress_is_shown_on_a_terminal_only(run: Nmc) -> None:
     assert piped.stdout == shown.stdout
 
 
-def test_every_code_of_the_command_line_is_in_the_catalogue() -> None:
-    root = Path(nmc.__file__).parent
-    used: set[str] = set()
-    for name in ("cli.py", "driver.py", "engines.py", "npz.py", "backends/registry.py"):
-        used |= {word.strip('"') for word in (root / name).read_text().split('"') if word.startswith("NMC9")}
-    assert used <= set(CATALOGUE)
-    assert used == {code for code in CATALOGUE if code.startswith("NMC9")}
+def test_fit_tells_of_every_target_whether_the_model_fits(run: Nmc) -> None:
+    result = run("fit", "net.nir", "--json")
+    assert result.exit_code == 0, result.output
+    found = document(result, "fit")
+    assert list(found["targets"]) == list(registry.BACKENDS)
+    assert found["targets"]["toy"]["fits"] is True
+    assert found["targets"]["toy"]["binding_limit"] == "cores"
+    assert found["targets"]["toy"]["by"] == 1 / 16
+
+
+def test_fit_ends_with_1_when_no_target_holds_the_model(run: Nmc) -> None:
+    size = 32 * 20  # the toy has 16 cores of 32 neurons
+    ones = np.ones(size)
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "fc": nir.Linear(np.ones((size, 4))),
+        "if": nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones),
+        "output": nir.Output({"output": np.array([size])}),
+    }
+    nir.write("large.nir", nir.NIRGraph(nodes=nodes, edges=list(pairwise(nodes)), metadata={"dt": 1e-4}))
+    result = run("fit", "large.nir", "--target", "toy")
+    assert result.exit_code == 1
+    assert "does not fit" in result.stdout
+    assert "125.00 %" in result.stdout
+    assert "error[NMC301]" in result.stdout

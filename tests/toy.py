@@ -100,7 +100,13 @@ def _mark(progress: Callable[[str], None]) -> None:
 TOY = Backend(
     target=TARGET,
     settings=(
-        Setting("weight_bits", "8", tuple(map(str, range(1, 9))), "bits of a weight, sign included"),
+        Setting(
+            "weight_bits",
+            "8",
+            tuple(map(str, range(1, 9))),
+            "bits of a weight, sign included",
+            relief=("6", "4", "2"),
+        ),
         Setting("colour", "red", ("red", "green"), "nothing at all"),
     ),
     pipeline=pipeline,

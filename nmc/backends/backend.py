@@ -19,12 +19,16 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option of a target, given as `--set name=value`."""
+    """An option of a target, given as `--set name=value`.
+
+    `relief` are values that may let a network fit that does not, those that change least first.
+    """
 
     name: str
     default: str
     choices: tuple[str, ...]
     help: str
+    relief: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmc.diagnostics import CompileError, Diagnostic, Loc, error, note
+from nmc.diagnostics import CompileError, Diagnostic, Excess, Loc, error, note
 from nmc.ir.connections import Connection, connections, is_population
 from nmc.ir.graph import Edge, Graph, Node, replace_graph
 from nmc.ir.ops import SignalKind, Sparse, output_shape
@@ -132,6 +132,7 @@ def _too_fast(graph: Graph, links: list[Connection], needed: int, loop: list[str
         places[0],
         help=f"every connection takes {needed} step; give the loop more delay and train again",
         also=places[1:],
+        excess=Excess("steps around a loop", needed * len(loop), sum(delays)),
     )
 
 
@@ -213,4 +214,5 @@ def _too_long(loc: Loc, steps: int, longest: int, target: str) -> Diagnostic:
         f"delay of {steps} steps exceeds the {longest} that `{target}` holds",
         loc,
         help="only spikes can be relayed, and only delays that all synapses of a connection share",
+        excess=Excess("max_delay", steps, longest),
     )

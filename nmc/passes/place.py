@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nmc.diagnostics import CompileError, Diagnostic, error
+from nmc.diagnostics import CompileError, Diagnostic, Excess, error
 from nmc.ir.connections import Connection, connections
 from nmc.ir.graph import Graph, Node, Slice, replace_graph
 from nmc.ir.linear import Matrix, matrix, size_of, synapses
@@ -66,7 +66,8 @@ def place(graph: Graph, *, target: TargetSpec) -> Graph:
     available = _limit(target, "cores")
     if len(cores) > available:
         message = f"the network takes {len(cores)} cores of `{target.name}`, which has {available}"
-        raise CompileError(error("NMC301", message, graph.nodes[0].loc, help=_advice(slices)))
+        excess = Excess("cores", len(cores), available)
+        raise CompileError(error("NMC301", message, graph.nodes[0].loc, help=_advice(slices), excess=excess))
     placement = tuple(
         Slice(name, start, stop, index)
         for index, core in enumerate(cores)
@@ -170,8 +171,17 @@ def _one_neuron_too_large(node: Node, index: int, fan_in: list[FanIn], target: T
         f"neuron {index} of `{node.name}` takes {load.words} synaptic words and {load.axons_in} input axons; "
         f"a core of `{target.name}` has {words} and {axons}"
     )
+    excess = max(
+        Excess("synaptic_words_per_core", load.words, words),
+        Excess("input_axons_per_core", load.axons_in, axons),
+        key=lambda each: each.needed / each.available,
+    )
     return error(
-        "NMC300", message, node.loc, help="use fewer weight bits, prune, or split the layer's inputs"
+        "NMC300",
+        message,
+        node.loc,
+        help="use fewer weight bits, prune, or split the layer's inputs",
+        excess=excess,
     )
 
 
@@ -208,7 +218,15 @@ def _too_many_axons_out(
         width = min(widest[name], max(stop - start for start, stop in parts))
         if worst > limit and width == 1:
             message = f"a neuron of `{name}` reaches {worst} cores; a core has {limit} output axons"
-            raise CompileError(error("NMC302", message, graph[name].loc, help="use a smaller layer after it"))
+            raise CompileError(
+                error(
+                    "NMC302",
+                    message,
+                    graph[name].loc,
+                    help="use a smaller layer after it",
+                    excess=Excess("output_axons_per_core", worst, limit),
+                )
+            )
         if worst > limit:
             narrower[name] = max(1, min(width - 1, limit // max(1, int(reached[name].max()))))
     return narrower

@@ -26,7 +26,13 @@ CYCLES_PER_STEP = 1000
 """The goal where none is given: at 100 MHz ten microseconds a step."""
 
 SETTINGS = (
-    Setting("weight_bits", "8", tuple(map(str, WEIGHT_BITS)), "bits of a weight, sign included"),
+    Setting(
+        "weight_bits",
+        "8",
+        tuple(map(str, WEIGHT_BITS)),
+        "bits of a weight, sign included",
+        relief=("7", "6", "5", "4", "3", "2"),
+    ),
     Setting(
         "message_bits",
         "8",
@@ -46,7 +52,7 @@ SETTINGS = (
         (),
         f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})",
     ),
-    Setting("part", "ecp5-85", tuple(PARTS), "the chip"),
+    Setting("part", "ecp5-85", tuple(PARTS), "the chip", relief=("ecp5-85",)),
 )
 
 

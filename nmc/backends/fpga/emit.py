@@ -15,7 +15,7 @@ from nmc.backends.fpga.narrow import Span, aligned, input_span
 from nmc.backends.fpga.program import Design, Layer, Leg, Memory, Sink, Source, index_bits
 from nmc.backends.fpga.rows import Rows, rows_of
 from nmc.backends.fpga.spec import PARTS, Part
-from nmc.diagnostics import CompileError, error
+from nmc.diagnostics import CompileError, Excess, error
 from nmc.ir.connections import connections
 from nmc.ir.fixed import Overflow
 from nmc.ir.graph import Graph
@@ -71,6 +71,7 @@ def emit(graph: Graph, *, part: str) -> Program:
             f"the design takes about {each.used:.0f} of `{part}`'s {each.limit:.0f}: {each.name}",
             graph.nodes[0].loc,
             help="use fewer lanes or weight bits, or a larger part",
+            excess=Excess(each.name, each.used, each.limit),
         )
         for each in resources
         if each.used > each.limit

@@ -29,7 +29,11 @@ ENERGY_TOLERANCE, TIME_TOLERANCE = 0.05, 0.10
 
 SETTINGS = (
     Setting(
-        "weight_bits", "8", tuple(str(bits) for bits in SPEC.weights.bits), "bits of a weight, sign included"
+        "weight_bits",
+        "8",
+        tuple(str(bits) for bits in SPEC.weights.bits),
+        "bits of a weight, sign included",
+        relief=tuple(str(bits) for bits in reversed(SPEC.weights.bits) if 2 <= bits < 8),
     ),
     Setting(
         "message_bits",

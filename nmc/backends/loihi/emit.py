@@ -39,7 +39,7 @@ from nmc.backends.loihi.program import (
     Sparse,
 )
 from nmc.backends.loihi.spec import LOIHI
-from nmc.diagnostics import CompileError, Diagnostic, error, raise_errors
+from nmc.diagnostics import CompileError, Diagnostic, Excess, error, raise_errors
 from nmc.ir import ops
 from nmc.ir.connections import Connection as Link
 from nmc.ir.connections import connections
@@ -363,7 +363,13 @@ def _place_sources(graph: Graph, sources: list[Source]) -> Iterator[Slice]:
             if core is None:
                 message = f"input `{source.name}` has {size - start} lines more than cores have room for"
                 raise CompileError(
-                    error("NMC401", message, graph[source.name].loc, help="use a smaller network")
+                    error(
+                        "NMC401",
+                        message,
+                        graph[source.name].loc,
+                        help="use a smaller network",
+                        excess=Excess("cores", cores + -(-(size - start) // room), cores),
+                    )
                 )
             stop = min(size, start + room - used.get(core, 0))
             yield Slice(source.name, start, stop, core)

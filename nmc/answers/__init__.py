@@ -1,0 +1,26 @@
+"""What each command answers: text for people and one JSON document for scripts, side by side. Nothing prints."""
+
+from nmc.answers.answer import Answer, Document, as_json, finding, findings
+from nmc.answers.lists import codes, explained, passes, target, targets, tools
+from nmc.answers.network import compiled, inspected, simulated, stopped, verified
+from nmc.answers.studies import fitted
+
+__all__ = [
+    "Answer",
+    "Document",
+    "as_json",
+    "codes",
+    "compiled",
+    "explained",
+    "finding",
+    "findings",
+    "fitted",
+    "inspected",
+    "passes",
+    "simulated",
+    "stopped",
+    "target",
+    "targets",
+    "tools",
+    "verified",
+]

@@ -1,0 +1,1 @@
+"""Many compiles of one model: whether it fits each target, and what accuracy costs on one."""
