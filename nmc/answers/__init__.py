@@ -3,7 +3,7 @@
 from nmc.answers.answer import Answer, Document, as_json, finding, findings
 from nmc.answers.lists import codes, explained, passes, target, targets, tools
 from nmc.answers.network import compiled, inspected, simulated, stopped, verified
-from nmc.answers.studies import fitted
+from nmc.answers.studies import explored, fitted
 
 __all__ = [
     "Answer",
@@ -12,6 +12,7 @@ __all__ = [
     "codes",
     "compiled",
     "explained",
+    "explored",
     "finding",
     "findings",
     "fitted",

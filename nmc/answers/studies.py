@@ -1,4 +1,4 @@
-"""What the commands answer that compile one model many times: fit."""
+"""What the commands answer that compile one model many times: fit, explore."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nmc.answers.answer import Answer, Document, findings
-from nmc.answers.words import number, percent
+from nmc.answers.words import number, percent, si
 from nmc.report.table import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nmc.diagnostics import Excess
+    from nmc.exploration.explore import Sweep
     from nmc.exploration.fit import Fit, Remedy
 
 
@@ -57,3 +60,45 @@ def _fit(each: Fit) -> Document:
         "findings": findings(each.findings),
         "remedies": [asdict(remedy) for remedy in each.remedies],
     }
+
+
+def explored(name: str, sweep: Sweep, *, output: Path | None) -> Answer:
+    """The points of a sweep, those on the front marked, with what each measured."""
+    settings = list(dict.fromkeys(key for each in sweep.outcomes for key in each.point.settings))
+    metrics = list(dict.fromkeys(key for each in sweep.outcomes for key in each.metrics))
+    chosen = {id(each) for each in sweep.front}
+    rows = [
+        [
+            "*" if id(each) in chosen else "",
+            *(each.point.settings.get(key, "") for key in settings),
+            *(_metric(key, each.metrics.get(key)) for key in metrics),
+        ]
+        for each in sweep.outcomes
+        if not each.refused
+    ]
+    lines = [f"{name} on {sweep.target}: {len(sweep.outcomes)} points, {len(sweep.front)} on the front (*)"]
+    if rows:
+        lines += ["", table(["", *settings, *metrics], rows)]
+    refused = [each for each in sweep.outcomes if each.refused]
+    lines += [""] if refused else []
+    lines += [f"refused: {each.point}: {each.refused}" for each in refused]
+    lines += ["", f"front: no point has more accuracy and less of {', '.join(sweep.costs)}"] if rows else []
+    if output is not None:
+        lines += [f"wrote {output}"]
+    document: Document = {
+        "model": name,
+        "target": sweep.target,
+        "costs": list(sweep.costs),
+        "points": [{**each.to_document(), "on_front": id(each) in chosen} for each in sweep.outcomes],
+        "output": None if output is None else str(output),
+    }
+    return Answer("\n".join(lines), document)
+
+
+def _metric(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if name == "accuracy":
+        return percent(value)
+    units = {"seconds": "s", "joules": "J"}
+    return si(value, units[name]) if name in units else number(round(value, 1))

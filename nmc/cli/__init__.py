@@ -31,6 +31,7 @@ for command in (
     network.verify,
     network.inspect,
     studies.fit,
+    studies.explore,
     lists.targets,
     lists.passes,
     lists.explain,

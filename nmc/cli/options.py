@@ -77,3 +77,20 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
             raise click.BadParameter(f"`{text}` is not {parameter.metavar}", ctx, parameter)
         pairs[name] = value
     return pairs
+
+
+def lists_of_values(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """`NAME=V,V,...`, each name with its values."""
+    return {name: tuple(text.split(",")) for name, text in _pairs(ctx, parameter, values).items()}
+
+
+def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """Whole numbers above 0 with commas between them."""
+    if value is None:
+        return ()
+    parts = value.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"`{value}` is not {parameter.metavar}", ctx, parameter)
+    return tuple(int(part) for part in parts)

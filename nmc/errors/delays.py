@@ -1,0 +1,40 @@
+"""Findings of delay lowering."""
+
+from collections.abc import Mapping
+
+from nmc.errors.entry import Entry, Section
+
+ENTRIES: Mapping[str, Entry] = {
+    "NMC250": Entry(
+        "a loop faster than the target",
+        "Every connection of the target takes time, and around a loop the model has less of it. Other delays "
+        "can be balanced by starting populations later; a loop cannot.",
+        "Two layers that feed each other with one step in all, on a target of one step a connection: give the "
+        "loop two.",
+    ),
+    "NMC251": Entry(
+        "a delay that cannot be held",
+        "A delay longer than a synapse holds is relayed by further neurons, which works for spikes only.",
+        "A graded signal delayed by 100 steps where 62 fit.",
+    ),
+    "NMC252": Entry(
+        "later outputs",
+        "Each connection takes a step on the target, so outputs come later than the model's by a fixed number "
+        "of steps. `nmc simulate` and `nmc verify` line them up again.",
+        "Two layers on Loihi: two steps.",
+    ),
+    "NMC253": Entry(
+        "a population that cannot wait for its first input",
+        "Populations run late on the target, and a bias acts before the first input arrives. nmc starts them "
+        "in the state from which they drift to the model's initial state, exactly; where no such state "
+        "exists, or the neuron would spike on the way, it stops.",
+        "A bias near the threshold in a deep layer: compile with `--set bias=source`.",
+    ),
+    "NMC254": Entry(
+        "a relayed delay",
+        "A delay longer than a synapse holds goes through populations that repeat spikes. They take neurons "
+        "and cores, and change no spike.",
+        "A delay of 100 steps where 62 fit: one relay population.",
+    ),
+}
+SECTION = Section(250, 299, ENTRIES)
