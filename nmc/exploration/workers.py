@@ -7,9 +7,12 @@ again and again is named.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 from nmc.diagnostics import CompileError, Diagnostic, Loc, error
@@ -39,7 +42,7 @@ def here(study: Study, points: Sequence[Point], *, processes: int) -> Iterator[O
     context = multiprocessing.get_context("spawn")
     while waiting:
         running: dict[Future[Outcome], Point] = {}
-        with ProcessPoolExecutor(processes, context) as pool:
+        with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
             try:
                 while waiting or running:
                     while waiting and len(running) < _together(
@@ -60,6 +63,18 @@ def here(study: Study, points: Sequence[Point], *, processes: int) -> Iterator[O
                     if lost[str(point)] == ATTEMPTS:
                         raise CompileError(_deadly(point)) from None
                     waiting.append(point)
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the process that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _together(point: Point, running: Iterable[Point], lost: Mapping[str, int], processes: int) -> int:
