@@ -19,13 +19,14 @@ from nmc.diagnostics import CompileError, Diagnostic, Loc, UsageError, error, ne
 from nmc.frontend import load
 from nmc.frontend.load import NO_HINTS, Hints
 from nmc.ir import text
-from nmc.ir.graph import Graph
+from nmc.ir.graph import Graph, Layout
 from nmc.ir.ops import Elementwise, Input, Neuron, SignalKind, Threshold, output_shape
 from nmc.ir.tensor import FixedPoint
 from nmc.passes.discretize import discretize
 from nmc.report import describe
+from nmc.sim.arrays import spread
 from nmc.sim.compare import Divergence, first_divergence
-from nmc.sim.interchange import with_initial
+from nmc.sim.interchange import held, with_initial
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -125,23 +126,31 @@ def simulate(
     `record` names `node.v`, `node.i` or `node.spikes`, or a state by what the model's file calls its next value.
     `steps` cuts the inputs or adds silence to them. An artifact whose outputs come `latency` steps late runs that
     much longer, and its outputs are moved back by it: they hold the model's steps, graded ones as values rather
-    than mantissas. Traces hold every step that ran. `dtype` is of graphs in reals. `progress` is called with the
+    than mantissas. Traces hold every step that ran; a stretched network runs several for each of the model. `dtype` is of graphs in reals. `progress` is called with the
     sample-steps done and those to do, by golden only.
     """
     network = _as_network(network)
     graph = network.graph
     check_record(graph, record)
     known = states(graph)
-    wanted = {name: known.get(name, name) for name in record}
-    late = graph.latency
-    given = {name: _lengthened(array, steps, late) for name, array in inputs.items()}
+    wanted = {name: known[name].variable if name in known else name for name in record}
+    late, slow = graph.latency, graph.stretch
+    given = {name: _lengthened(array, steps, -(-late // slow)) for name, array in inputs.items()}
     if engine == GOLDEN:
         result = _golden(graph, given, record=tuple(wanted.values()), dtype=dtype, progress=progress)
     else:
-        result = _run(_artifact(network, engine), given, engine=engine, record=tuple(wanted.values()))
+        spaced = {name: spread(array, slow) for name, array in given.items()}
+        result = _run(_artifact(network, engine), spaced, engine=engine, record=tuple(wanted.values()))
     numbers = {node.name: graph.signals()[node.name].number for node in graph.outputs}
-    outputs = {name: _values(array[late:], numbers.get(name)) for name, array in result.outputs.items()}
-    trace = {name: result.trace[variable] for name, variable in wanted.items() if variable in result.trace}
+    ran = steps or max(map(len, inputs.values()), default=0)
+    outputs = {
+        name: _values(array[late::slow][:ran], numbers.get(name)) for name, array in result.outputs.items()
+    }
+    trace = {
+        name: held(known[name], result.trace[variable]) if name in known else result.trace[variable]
+        for name, variable in wanted.items()
+        if variable in result.trace
+    }
     return replace(result, outputs=outputs, trace=trace)
 
 
@@ -242,17 +251,18 @@ def check_record(graph: Graph, record: Sequence[str]) -> None:
         raise UsageError(*findings)
 
 
-def states(graph: Graph) -> dict[str, str]:
-    """The states that can be recorded: what the model's file calls the next value -> `node.variable`."""
-    found: dict[str, str] = {}
+def states(graph: Graph) -> dict[str, Layout]:
+    """The states that can be recorded, by what the model's file calls their next value."""
+    found: dict[str, Layout] = {}
     for layout in graph.layouts:
         node, _, variable = layout.variable.rpartition(".")
         if node not in graph:
             continue
-        known = variables(graph, node)
-        for name in (layout.variable, f"{node}.spikes" if variable == "out" else ""):
-            if name in known:
-                found[layout.name] = name
+        known, spikes = variables(graph, node), f"{node}.spikes"
+        if variable == "out" and spikes in known:
+            found[layout.name] = replace(layout, variable=spikes)
+        elif layout.variable in known or layout.slots is not None:
+            found[layout.name] = layout
     return found
 
 
@@ -262,7 +272,8 @@ def variables(graph: Graph, node: str) -> tuple[str, ...]:
         case Neuron():
             spikes = (f"{node}.spikes",) if op.fire is not None else ()
             current = (f"{node}.i",) if op.synapse is not None else ()
-            return (*spikes, f"{node}.v", *current)
+            rests = op.fire is not None and bool(op.fire.refractory.data.any())
+            return (*spikes, f"{node}.v", *current, *((f"{node}.wait",) if rests else ()))
         case Threshold():
             return (f"{node}.spikes",)
         case Elementwise():
@@ -327,13 +338,14 @@ def verify(
     tried = [inputs] if inputs is not None else (stimulus(graph, rate) for rate in STIMULUS_RATES)
     given, expected = _first_active(graph, tried, record)
     notes += _never_spiked(graph, expected)
+    spaced = {name: spread(array, graph.stretch) for name, array in given.items()}
     compared: dict[str, tuple[str, ...]] = {}
     ran: dict[str, SimResult] = {}
     divergence: Divergence | None = None
     for engine in (MACHINE, *chosen):
         doing(engine)
         try:
-            got = _run(artifact, given, engine=engine, record=record)
+            got = _run(artifact, spaced, engine=engine, record=record)
         except CompileError as refused:
             if engines is None and isinstance(refused.__cause__, subprocess.TimeoutExpired):
                 notes.append(note("NMC921", refused.findings[0].message, COMMAND_LINE))
@@ -364,7 +376,8 @@ def _first_active(
     """Golden on the first inputs under which every population spikes, else on those with the fewest silent."""
     best: tuple[Mapping[str, Array], SimResult] | None = None
     for inputs in tried:
-        result = _golden(graph, inputs, record=record)
+        # Reals that were compiled are single precision on every chip; integers do not ask.
+        result = _golden(graph, inputs, record=record, dtype=np.float32)
         if best is None or _silent(result) < _silent(best[1]):
             best = (inputs, result)
         if not _silent(result):

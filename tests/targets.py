@@ -32,6 +32,7 @@ PROGRAMMED = replace(
     comparisons=tuple(Comparison),
     resets=tuple((reset, when) for reset in Reset for when in ResetWhen),
     minimum=True,
+    clocked=True,
     refractory=63,
     heterogeneous=("bias", "decay", "synapse_decay", "threshold"),
     v_decays=(0, 4096),

@@ -65,6 +65,21 @@ def test_simulate_moves_late_outputs_back_to_the_steps_of_the_model(artifact: Pa
     assert np.array_equal(longer.outputs["output"][:12], result.outputs["output"])
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_simulate_gives_the_steps_of_the_model_of_a_stretched_artifact(model: Path, factor: int) -> None:
+    slow = driver.compile(model, target="toy", request=Request(stretch=factor))
+    network = engines.Network(slow.graph, slow.artifact)
+    plain = driver.compile(model, target="toy")
+    expected = driver.simulate(plain.graph, inputs())
+    assert expected.outputs["output"].any()
+    for engine in ("golden", "machine", "mirror"):
+        got = driver.simulate(network, inputs(), engine=engine, record=["lif1.v"])
+        np.testing.assert_array_equal(got.outputs["output"], expected.outputs["output"])
+        assert len(got.trace["lif1.v"]) == factor * (12 + -(-slow.graph.latency // factor))
+    assert driver.verify(network, inputs()).agree
+    assert driver.verify(network).agree
+
+
 def test_simulate_in_integers_is_near_the_model_in_reals(model: Path, artifact: Path) -> None:
     real = driver.simulate(model, inputs(40, 8)).outputs["output"]
     integer = driver.simulate(artifact, inputs(40, 8)).outputs["output"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nmc.artifact import Artifact, npy_bytes, npy_from_bytes
 from nmc.backends.backend import Backend, Program, Request, Resource, Setting, Witness
 from nmc.ir import text
-from nmc.ir.graph import Graph
+from nmc.ir.graph import Graph, replace_graph
 from nmc.passes.choose_neurons import Unsupported
 from nmc.passes.pipeline import Pass
 from nmc.passes.standard import to_populations, to_steps, to_target
@@ -33,7 +33,7 @@ MARK = "NMC_TEST_TOY"
 def pipeline(request: Request) -> tuple[Pass, ...]:
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
-        *to_populations(bias_source=False),
+        *to_populations(bias_source=False, stretch=request.stretch),
         *to_target(
             TARGET,
             unsupported=Unsupported.CUSTOM,
@@ -59,7 +59,8 @@ def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str,
         for name, content in artifact.files.items()
         if name.startswith("program/") and name.endswith(".npy")
     }
-    graph = text.parse(artifact.files["program/graph.txt"].decode(), tensors)
+    parsed = text.parse(artifact.files["program/graph.txt"].decode(), tensors)
+    graph = replace_graph(parsed, stretch=1)  # inputs of a machine come in the target's own steps
     names = [f"{node}.{variable}" for node in record for variable in ("spikes", "v")]
     ran = golden.simulate(graph, inputs, record=names)
     return replace(

@@ -116,7 +116,7 @@ def simulated(
         f"{result.by}: {count(result.steps, 'step')} of {count(result.samples, 'sample')}"
         + (f", and {count(late, 'step')} more until the last outputs came" if late else "")
     ]
-    cells = (result.steps + late) * result.samples
+    cells = (result.steps * network.graph.stretch + late) * result.samples
     rows = [
         [name, f"{neurons:,}", f"{result.spikes[name]:,}", f"{result.spikes[name] / (cells * neurons):.4f}"]
         for name, neurons in network.neurons.items()

@@ -42,6 +42,8 @@ class Request:
     dt: float | None = None
     preset: str | None = None
     reset: str | None = None
+    stretch: int = 1
+    """Steps of the target for a step of the model."""
     calibration: Mapping[str, Array] = field(default_factory=dict[str, Array])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 

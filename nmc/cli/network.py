@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 @meaning
 @hinted
 @setting
+@click.option(
+    "--stretch",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="K",
+    help="Run K steps for a step of the model, which gives fast loops time.",
+)
 @click.option("--dump-after", multiple=True, metavar="PASS", help="Show the graph after a pass.")
 @click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop; write nothing.")
 @click.option("--check", type=FOLDER, metavar="DIR", help="Write nothing; tell what a compile would change.")
@@ -44,6 +51,7 @@ def compile_(
     time_axis: int | None,
     steps_in_file: int | None,
     given: dict[str, str],
+    stretch: int,
     dump_after: tuple[str, ...],
     stop_after: str | None,
     check: Path | None,
@@ -58,7 +66,7 @@ def compile_(
     from nmc.ir import text
 
     told = screen()
-    request = Request(dt, preset, reset, settings=given)
+    request = Request(dt, preset, reset, stretch, settings=given)
     steps = driver.passes(target, request)
     for name in (*dump_after, *([stop_after] if stop_after else ())):
         driver.check_pass(name, steps)

@@ -36,5 +36,17 @@ ENTRIES: Mapping[str, Entry] = {
         "and cores, and change no spike.",
         "A delay of 100 steps where 62 fit: one relay population.",
     ),
+    "NMC255": Entry(
+        "a population that cannot let steps pass",
+        "With `--stretch K` a step of the model is K steps of the target, and populations wait in between. Those of "
+        "the known families have a clock for that; a program of an ONNX file and a bare threshold take every step.",
+        "Compile without `--stretch`, and give fast loops more delay instead.",
+    ),
+    "NMC256": Entry(
+        "time was stretched",
+        "A note: a step of the model is so many steps of the target, as `--stretch` asked. Delays are longer by the "
+        "factor, populations that move by themselves take a step only where the model has one; nothing else changes.",
+        "`--stretch 2`: inputs enter in every second step of the target, and outputs are read in every second.",
+    ),
 }
 SECTION = Section(250, 299, ENTRIES)

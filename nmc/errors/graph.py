@@ -116,6 +116,11 @@ ENTRIES: Mapping[str, Entry] = {
         "synapses with one triple act as one with the sum of their weights.",
         "(pre 0, delay 0, post 3) twice: add their weights.",
     ),
+    "NMC119": Entry(
+        "a clock without such a phase",
+        "A population with a clock takes a step in steps t with t % every == phase, so a phase is below `every`.",
+        "Every 2 steps, phase 2: phase 0.",
+    ),
     "NMC120": Entry(
         "integers receive reals",
         "An operation in integers takes spikes or graded integers. Reals reach it when something before it was "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from types import MappingProxyType
 
 import networkx as nx
@@ -57,28 +58,54 @@ class Slice:
     core: int
 
 
+class OverTime(Enum):
+    """What a file gives of an output's values in all steps."""
+
+    EVERY = "every"
+    """Each of them."""
+    LAST = "last"
+    """That of the last step."""
+    SUM = "sum"
+    MEAN = "mean"
+    MAX = "max"
+    MIN = "min"
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How a state holds the values of several steps: along an axis of one sample, each so many steps old."""
+
+    axis: int
+    ages: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the user's file has the array of an input, an output or a state, where that is not (steps, samples, ...).
 
     `axes` are `time`, `samples`, both in C order as `time*samples`, or sizes. `variable` is the `node.variable` that
     a state is, "" for the input or output called `name`; `initial` is the name under which the file takes the state.
-    `last` says that the file gives the value after the last step only.
+    `over_time` says what the file gives of the values of all steps. An input that the file has without time enters in
+    each of `held` steps. `slots` says which steps a state holds that
+    holds several.
     """
 
     name: str
     axes: tuple[str, ...]
     variable: str = ""
     initial: str = ""
-    last: bool = False
+    over_time: OverTime = OverTime.EVERY
+    held: int = 0
+    slots: Slots | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A network. Nodes and edges keep the order they were given in; names are unique.
 
-    `step` is the length of a step in seconds, None where time is in steps only. `latency` is the number of
-    steps by which lowering has made every output later. `facts` are names of predicates that hold
+    `step` is the length of a step in seconds, None where time is in steps only. A step of the model is `stretch`
+    steps of the graph, of which the first brings inputs. `latency` is the number of steps of the graph by which
+    lowering has made every output later. `facts` are names of predicates that hold
     (`passes/facts.py`). `layouts` say how the user's file has arrays that differ from the graph's.
     """
 
@@ -90,6 +117,7 @@ class Graph:
     facts: frozenset[str] = frozenset()
     notes: tuple[Diagnostic, ...] = ()
     layouts: tuple[Layout, ...] = ()
+    stretch: int = 1
     _by_name: Mapping[str, Node] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +135,7 @@ class Graph:
                 self.facts,
                 self.notes,
                 self.layouts,
+                self.stretch,
             ),
         )
 
@@ -201,6 +230,7 @@ def replace_graph(
     facts: frozenset[str] | None = None,
     notes: tuple[Diagnostic, ...] | None = None,
     layouts: tuple[Layout, ...] | None = None,
+    stretch: int | None = None,
 ) -> Graph:
     """The same graph with some fields replaced; `dataclasses.replace`, but its arguments are typed."""
     return Graph(
@@ -212,6 +242,7 @@ def replace_graph(
         graph.facts if facts is None else facts,
         graph.notes if notes is None else notes,
         graph.layouts if layouts is None else layouts,
+        graph.stretch if stretch is None else stretch,
     )
 
 

@@ -127,6 +127,8 @@ class Arithmetic:
     """The lowest and highest mantissa of a membrane's decay; None: 0 to 2**n."""
     i_decays: tuple[int, int] | None = None
     """The lowest and highest mantissa of a synaptic current's decay; None: 0 to 2**n."""
+    clocked: bool = False
+    """The neuron can let steps pass (`ops.Clock`)."""
 
 
 # ---- integer step rules -----------------------------------------------------------------------------------

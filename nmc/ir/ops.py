@@ -250,6 +250,17 @@ class Fire:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """When a population takes its steps: in steps t with t % every == phase.
+
+    In between it holds its state, drops its input and does not spike; without `fire` its output is the v it holds.
+    """
+
+    every: int
+    phase: int
+
+
+@dataclass(frozen=True, slots=True)
 class Neuron:
     """A population of the IF, LIF, CubaLIF, LI and CubaLI families. Output: spikes, or v without `fire`.
 
@@ -263,6 +274,8 @@ class Neuron:
     fire: Fire | None
     arithmetic: Arithmetic | None = None
     exponent: int = 0
+    clock: Clock | None = None
+    """None: every step."""
 
     @property
     def family(self) -> Family:

@@ -83,6 +83,7 @@ def show(graph: Graph) -> str:
         FIRST_LINE,
         f"step {show_value(graph.step, names, node='', path='')}",
         f"latency {graph.latency}",
+        f"stretch {graph.stretch}",
         " ".join(["facts", *map(show_string, sorted(graph.facts))]),
     ]
     for arithmetic, name in arithmetics.items():
@@ -163,6 +164,7 @@ class _Reader:
         self.known = Known(self.arithmetics, tensors)
         self.step: float | None = None
         self.latency = 0
+        self.stretch = 1
         self.facts: set[str] = set()
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
@@ -172,7 +174,7 @@ class _Reader:
 
     def graph(self) -> Graph:
         """What has been read. Raises CompileError if there are findings."""
-        for needed in ("step", "latency", "facts", "nodes"):
+        for needed in (*_HEADER, "nodes"):
             if needed not in self.seen and not self.findings:
                 self.findings.append(error("NMC140", f"the text has no `{needed}`", Loc(self.file)))
         if self.findings:
@@ -186,6 +188,7 @@ class _Reader:
             frozenset(self.facts),
             tuple(self.notes),
             tuple(self.layouts),
+            self.stretch,
         )
 
     def read_block(self, title: _Source, entries: list[_Source]) -> None:
@@ -247,6 +250,8 @@ class _Reader:
             self.step = read_value(line, float | None)
         elif keyword == "latency":
             self.latency = read_value(line, int)
+        elif keyword == "stretch":
+            self.stretch = read_value(line, int)
         else:
             while not line.at_end():
                 self.facts.add(line.string("a fact"))
@@ -317,7 +322,7 @@ class _Reader:
         self.notes.append(build(Diagnostic, values, column=column))
 
 
-_HEADER = ("step", "latency", "facts")
+_HEADER = ("step", "latency", "stretch", "facts")
 
 
 def _wrong_first_line(line: Line) -> None:

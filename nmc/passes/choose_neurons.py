@@ -114,11 +114,17 @@ def arithmetic_of(op: Neuron, target: TargetSpec) -> Arithmetic:
     return target.programmable[op.family]
 
 
+LETS_PASS = "steps that it lets pass"
+"""What a population lacks that cannot wait between the steps of a stretched model."""
+
+
 def lacks(op: Neuron, arithmetic: Arithmetic) -> list[str]:
     """What the neuron needs and `arithmetic` does not have, in words; empty if it fits."""
     missing: list[str] = []
     if op.synapse is not None and op.synapse.used is CurrentUsed.OLD:
         missing.append("a membrane driven by the current of the step before")
+    if op.clock is not None and not arithmetic.clocked:
+        missing.append(LETS_PASS)
     if op.membrane.minimum is not None and not arithmetic.minimum:
         missing.append("a lower bound of the membrane")
     for name, tensor, wanted in _decays(op, arithmetic):
@@ -226,7 +232,9 @@ def _nearest(op: Neuron, fire: Fire, arithmetic: Arithmetic) -> Neuron:
 
 
 def _refused(node: Node, missing: list[str], target: TargetSpec) -> Diagnostic:
-    if target.programmable:
+    if LETS_PASS in missing:
+        advice = "without `--stretch` every neuron takes every step; those without leak and bias need not let any pass"
+    elif target.programmable:
         advice = "`--set neurons=custom` gives an exact programmed neuron, `neurons=stock` a near one"
     else:
         advice = "train with a neuron that the target has: see `nmc targets " + target.name + "`"

@@ -8,6 +8,7 @@ graph's `latency`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from nmc.diagnostics import CompileError, Diagnostic, Excess, Loc, error, note
 from nmc.ir.connections import Connection, connections, is_population
 from nmc.ir.graph import Edge, Graph, Node, replace_graph
-from nmc.ir.ops import SignalKind, Sparse, output_shape
+from nmc.ir.ops import Clock, Neuron, Op, SignalKind, Sparse, output_shape
 from nmc.ir.tensor import Tensor
 from nmc.passes.relay import relay
 from nmc.passes.warm_up import warm_up
@@ -33,7 +34,8 @@ def lower_delays(graph: Graph, *, target: TargetSpec) -> Graph:
     late = _retime(graph, links, target.connection_delay)
     graph = _set_delays(graph, links, late)
     latency = max((late[node.name] for node in graph.outputs), default=0)
-    graph = warm_up(graph, late)
+    graph = warm_up(graph, {name: steps // _every(graph, name) for name, steps in late.items()})
+    graph = _set_phases(graph, late)
     graph = _hold(graph, target)
     notes = graph.notes
     if latency:
@@ -42,6 +44,23 @@ def lower_delays(graph: Graph, *, target: TargetSpec) -> Graph:
         )
         notes = (*notes, note("NMC252", message, graph.outputs[0].loc))
     return replace_graph(graph, latency=graph.latency + latency, notes=notes)
+
+
+def _every(graph: Graph, name: str) -> int:
+    """Every how many steps a population takes one."""
+    op = graph[name].op
+    return op.clock.every if isinstance(op, Neuron) and op.clock is not None else 1
+
+
+def _set_phases(graph: Graph, late: Mapping[str, int]) -> Graph:
+    """Populations that let steps pass take theirs as late as retiming has made them."""
+    new: dict[str, Op] = {}
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, Neuron) and op.clock is not None:
+            phase = (op.clock.phase + late[node.name]) % op.clock.every
+            new[node.name] = replace(op, clock=Clock(op.clock.every, phase))
+    return graph.replace_nodes(new)
 
 
 def _split_long(graph: Graph, longest: int) -> Graph:
@@ -122,6 +141,7 @@ def _too_fast(graph: Graph, links: list[Connection], needed: int, loop: list[str
     pairs = list(zip(loop, loop[1:] + loop[:1], strict=True))
     delays = [min(link.delay for link in links if (link.src, link.dst) == pair) for pair in pairs]
     names = " -> ".join(f"`{name}`" for name in [*loop, loop[0]])
+    factor = graph.stretch * -(-needed * len(loop) // sum(delays))
     message = (
         f"the loop {names} takes {sum(delays)} steps in the model and at least {needed * len(loop)} here"
     )
@@ -130,7 +150,8 @@ def _too_fast(graph: Graph, links: list[Connection], needed: int, loop: list[str
         "NMC250",
         message,
         places[0],
-        help=f"every connection takes {needed} step; give the loop more delay and train again",
+        help=f"every connection takes {needed} step: `--stretch {factor}` gives the loop time, with {factor} steps "
+        "for a step of the model; or give it more delay and train again",
         also=places[1:],
         excess=Excess("steps around a loop", needed * len(loop), sum(delays)),
     )

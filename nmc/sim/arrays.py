@@ -189,6 +189,15 @@ def map_inputs(graph: Graph, arrays: Mapping[str, Array], *, file: str = "<array
     return mapped
 
 
+def spread(array: Array, factor: int) -> Array:
+    """Steps of the model as steps of a graph that is stretched by `factor`: each is followed by silence."""
+    if factor == 1:
+        return array
+    slow = np.zeros((len(array) * factor, *array.shape[1:]), array.dtype)
+    slow[::factor] = array
+    return slow
+
+
 def to_mantissas(values: Array, number: FixedPoint) -> npt.NDArray[np.int64]:
     """The mantissas nearest to values, halves to even; they may exceed what `number` holds."""
     return np.rint(np.ldexp(values.astype(np.float64), -number.exponent)).astype(np.int64)

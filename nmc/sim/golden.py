@@ -22,7 +22,7 @@ from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Elementwise, Input, MatMul, Neuron, Threshold, input_shape, output_shape
 from nmc.sim import kernels, layout
-from nmc.sim.arrays import checked_inputs
+from nmc.sim.arrays import checked_inputs, spread
 from nmc.sim.plan import EVENTS, Plan, make_plan
 from nmc.sim.streams import Arena, Kept, Stage, make_arena
 from nmc.sim.trace import SimResult
@@ -48,7 +48,8 @@ def simulate(
 ) -> SimResult:
     """Run a graph on inputs (steps, samples, *shape), one array for each `Input`, of any numeric dtype.
 
-    Outputs are spikes as uint8; of an integer graph mantissas as int64, of a real graph values in `dtype`
+    Inputs have the model's steps, outputs and traces the graph's, `stretch` times as many. Outputs are spikes as
+    uint8; of an integer graph mantissas as int64, of a real graph values in `dtype`
     (float64 or float32). `record` names what to trace: `node.v` and `node.i`, as they are at the end of a step,
     `node.spikes`, `node.in`, the sum of what enters, and `node.out`. `threads` 0 takes all cores.
     Raises CompileError for inputs, recordings and graphs that cannot be.
@@ -79,6 +80,8 @@ class Simulator:
         """As `simulate`. `chunk` steps of `group` samples run at a time, which costs memory and no exactness."""
         graph, plan = self.plan.graph, self.plan
         sources, steps, samples = checked_inputs(graph, inputs, integer=plan.integer, dtype=plan.dtype)
+        sources = {name: spread(array, graph.stretch) for name, array in sources.items()}
+        steps *= graph.stretch
         kept = {
             name: (np.zeros if spec.dtype == np.uint8 else np.empty)((steps, samples, spec.size), spec.dtype)
             for name, (spec, _) in self.kept.items()
@@ -147,6 +150,10 @@ class Simulator:
         for name, array in found.items():
             if array.dtype.kind == "i":
                 found[name] = array.astype(np.int64, copy=False)
+            node, _, variable = name.rpartition(".")
+            op = graph[node].op
+            if variable == "wait" and isinstance(op, Neuron) and op.fire is not None:
+                found[name] = _waits(array, op.fire.refractory.data)
         spikes = {
             node.name: sum(int(arena.totals[node.name][0]) for arena in arenas)
             for node in graph.nodes
@@ -155,6 +162,15 @@ class Simulator:
         outputs = {name: found[f"{name}.out"] for name in self.outputs}
         trace = {name: found[name] for name in self.record}
         return SimResult("golden", outputs, trace, spikes)
+
+
+def _waits(spikes: Array, periods: Array) -> Array:
+    """How many steps of rest are left after each step: the period after a spike, then one less a step."""
+    left = np.zeros(spikes.shape, np.int64)
+    for t, fired in enumerate(spikes):
+        before = left[t - 1] if t else np.zeros_like(left[0])
+        left[t] = np.where(fired != 0, periods, np.maximum(before - 1, 0))
+    return left
 
 
 def _even(amount: int, largest: int) -> int:
@@ -177,7 +193,7 @@ class _Report:
             self.progress(self.done, self.total)
 
 
-VARIABLES = ("v", "i", "spikes", "in", "out")
+VARIABLES = ("v", "i", "wait", "spikes", "in", "out")
 """What can be recorded of a node."""
 
 
@@ -198,6 +214,7 @@ def _recording(graph: Graph, name: str) -> tuple[str, str]:
     has = {
         "v": isinstance(op, Neuron),
         "i": isinstance(op, Neuron) and op.synapse is not None,
+        "wait": isinstance(op, Neuron) and op.fire is not None and bool(op.fire.refractory.data.any()),
         "spikes": isinstance(op, Threshold) or (isinstance(op, Neuron) and op.fire is not None),
         "in": not isinstance(op, Input | Elementwise | MatMul),
         "out": True,
@@ -226,7 +243,7 @@ def prepare(graph: Graph, *, record: Sequence[str] = (), dtype: npt.DTypeLike = 
         name = f"{node}.{variable}"
         if name in kept:
             continue
-        if variable not in ("spikes", "in", "out"):
+        if variable not in ("wait", "spikes", "in", "out"):
             spec = next(
                 a
                 for c in plan.components

@@ -57,6 +57,8 @@ class Rule:
     v_overflow: int = 0
     i_overflow: int = 0
     leak_after: bool = False
+    every: int = 1
+    phase: int = 0
 
 
 INTEGER_PARAMETERS = ("decay", "synapse_decay", "threshold", "value", "minimum", "period")
@@ -82,6 +84,7 @@ def integer_kernel(rule: Rule) -> Kernel:
     DECAY_BITS, FORM = rule.decay_bits, rule.decay_form
     MANTISSA, I_MANTISSA = rule.mantissa, rule.synapse_mantissa
     V_OVERFLOW, I_OVERFLOW = rule.v_overflow, rule.i_overflow
+    EVERY, PHASE = rule.every, rule.phase
 
     def update(
         source: Array, delay: int, left: int, right: int, v: Array, i: Array, wait: Array, bias: Array, p: Array,
@@ -100,7 +103,13 @@ def integer_kernel(rule: Rule) -> Kernel:
             vs, cs, ws = v[b], i[b], wait[b]
             for t in range(t0, t1):
                 x, out = source[b, (t - delay) % slots], values[b, t % values.shape[1]]
-                for j in range(size):
+                if EVERY > 1 and t % EVERY != PHASE:
+                    mark[:] = 0
+                    if EMITS == 1:
+                        out[:] = 0
+                    elif EMITS == 2:
+                        out[:] = vs
+                for j in range(size if EVERY == 1 or t % EVERY == PHASE else 0):
                     drive = shift_right(x[j] << left, right, ROUNDING)
                     if SYNAPSE:
                         old = cs[j]
@@ -151,6 +160,7 @@ def real_kernel(rule: Rule) -> Kernel:
     REFRACTORY, EACH, OLD_CURRENT = rule.refractory, rule.each, rule.current_used == 1
     COMPARISON, SPIKE_FROM, RESET, WHEN = rule.comparison, rule.spike_from, rule.reset, rule.when
     CLAMPED = rule.clamped
+    EVERY, PHASE = rule.every, rule.phase
 
     def update(
         source: Array, delay: int, v: Array, i: Array, wait: Array, bias: Array, p: Array, period: Array,
@@ -170,7 +180,13 @@ def real_kernel(rule: Rule) -> Kernel:
             vs, cs, ws = v[b], i[b], wait[b]
             for t in range(t0, t1):
                 x, out = source[b, (t - delay) % slots], values[b, t % values.shape[1]]
-                for j in range(size):
+                if EVERY > 1 and t % EVERY != PHASE:
+                    mark[:] = 0
+                    if EMITS == 1:
+                        out[:] = 0
+                    elif EMITS == 2:
+                        out[:] = vs
+                for j in range(size if EVERY == 1 or t % EVERY == PHASE else 0):
                     drive = x[j]
                     if SYNAPSE:
                         old = cs[j]

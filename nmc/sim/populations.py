@@ -137,6 +137,8 @@ def _rule(op: Neuron, *, each: bool, mantissas: tuple[int, int] = (-1, -1)) -> n
         v_overflow=int(arithmetic.v_overflow) if arithmetic else 0,
         i_overflow=int(arithmetic.i_overflow) if arithmetic else 0,
         leak_after=arithmetic.leak_after if arithmetic else False,
+        every=op.clock.every if op.clock else 1,
+        phase=op.clock.phase if op.clock else 0,
     )
 
 

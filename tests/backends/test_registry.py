@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_pipeline_gives_every_fact_that_it_needs(backend: Backend) -> None:
     steps = backend.pipeline(defaults(backend))
     check_order(steps)
     assert len({step.name for step in steps}) == len(steps)
+
+
+def test_stretch_slows_down_what_every_target_runs(backend: Backend) -> None:
+    asked = replace(defaults(backend), stretch=3)
+    (found,) = [step for step in backend.pipeline(asked) if step.name == "stretch"]
+    assert found.settings == {"factor": "3"}
+    assert "stretch" not in [step.name for step in backend.pipeline(defaults(backend))]
 
 
 def test_every_figure_has_a_unit_and_a_source(backend: Backend) -> None:

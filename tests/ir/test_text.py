@@ -21,6 +21,7 @@ REAL_TEXT = """\
 nmc-graph 1
 step 0.001
 latency 0
+stretch 1
 facts discrete
 
 nodes
@@ -29,7 +30,7 @@ nodes
 loc(file=model.nir node=fc1 field=none)
   lif1 = lif [3] synapse=none membrane(decay=0.9 gain=none bias=none minimum=none initial=0.0) \
 fire(threshold=1.0 comparison=above spike_from=new reset=to_value when=same_step value=0.0 refractory=0) \
-arithmetic=none exponent=0 loc(file=model.nir node=lif1 field=none)
+arithmetic=none exponent=0 clock=none loc(file=model.nir node=lif1 field=none)
   output = output [3] loc(file=model.nir node=output field=none)
 
 edges
@@ -40,13 +41,14 @@ edges
 
 notes
   code=NMC151 severity=note message="dt = 0.001 s, as the `norse` preset says" \
-loc(file=model.nir node=none field=none) help="" also=[]
+loc(file=model.nir node=none field=none) help="" also=[] excess=none
 """
 
 INTEGER_TEXT = """\
 nmc-graph 1
 step none
 latency 3
+stretch 1
 facts placed quantized
 
 arithmetic a1
@@ -70,6 +72,7 @@ arithmetic a1
   heterogeneous=[]
   v_decays=none
   i_decays=none
+  clocked=false
 
 nodes
   input = input signal([4] kind=spike number=none) loc(file=model.nir node=input field=none)
@@ -77,7 +80,7 @@ nodes
 accumulator(number=s12e-6 rounding=floor overflow=proved_absent) loc(file=model.nir node=fc1 field=none)
   lif1 = lif [3] synapse=none membrane(decay=230:u9e-8 gain=none bias=none minimum=none initial=0:s12e-6) \
 fire(threshold=16:u10e-4 comparison=above spike_from=new reset=to_value when=same_step value=0:s12e-6 \
-refractory=0) arithmetic=a1 exponent=-6 loc(file=model.nir node=lif1 field=none)
+refractory=0) arithmetic=a1 exponent=-6 clock=none loc(file=model.nir node=lif1 field=none)
   output = output [3] loc(file=model.nir node=output field=none)
 
 edges
@@ -281,6 +284,7 @@ def marked(text: str, old: str, new: str) -> tuple[str, str]:
         ("step 0.001", "step 0.001 |s", "`s` is too much"),
         ("step 0.001", "step 0.001\n  |0.002", "an indented line belongs to no section"),
         ("latency 0", "|step none", "`step` is there twice"),
+        ("stretch 1", "stretch |slow", "`slow` is no int"),
         ("latency 0", "|latenc 0", "no section `latenc`"),
         ("latency 0", "\nlatency |(", "expected a value, found `(`"),
         ("\nedges", "\n|nodes", "`nodes` is there twice"),
@@ -309,7 +313,7 @@ def marked(text: str, old: str, new: str) -> tuple[str, str]:
         ("lif1 -> lif1 delay=1", "lif1 -> lif1 port=a delay=1 |port=b", "`port` is there twice"),
         ('"dt = ', '|"dt \\q= ', "the string is malformed"),
         ("also=[]", "also=[|;]", "`;` means nothing here"),
-        ("also=[]", "also=[|", "expected `(`, found `end of line`"),
+        ("also=[] excess=none", "also=[|", "expected `(`, found `end of line`"),
     ],
 )
 def test_parse_names_line_and_column(old: str, new: str, message: str) -> None:
@@ -339,7 +343,7 @@ def test_parse_names_line_and_column_in_arithmetics_and_slices(old: str, new: st
 
 def test_parse_names_every_line_at_fault() -> None:
     text = REAL_TEXT.replace("fc1 = linear", "fc1 = linera").replace("exponent=0", "exponent=o")
-    assert [str(finding.loc) for finding in findings(text, real_graph())] == ["g.nmc:8:9", "g.nmc:9:226"]
+    assert [str(finding.loc) for finding in findings(text, real_graph())] == ["g.nmc:9:9", "g.nmc:10:226"]
 
 
 def test_parse_suggests_the_nearest_word() -> None:
@@ -348,7 +352,7 @@ def test_parse_suggests_the_nearest_word() -> None:
 
 
 def test_parse_refuses_a_text_without_its_sections() -> None:
-    (finding,) = findings("nmc-graph 1\nstep none\nlatency 0\n", real_graph())
+    (finding,) = findings("nmc-graph 1\nstep none\nlatency 0\nstretch 1\n", real_graph())
     assert finding.message == "the text has no `facts`"
     (finding,) = findings("", real_graph())
     assert finding.code == "NMC140"
@@ -368,7 +372,7 @@ def test_parse_refuses_tensors_that_are_not_those_of_the_text() -> None:
             parse(REAL_TEXT, held)
         (finding,) = raised.value.findings
         assert finding.code == "NMC141"
-        assert str(finding.loc) == "graph.nmc:8:24"
+        assert str(finding.loc) == "graph.nmc:9:24"
         assert message in finding.message
 
 

@@ -58,7 +58,7 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     settings = request.settings
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
-        *to_populations(bias_source=settings["bias"] == "source"),
+        *to_populations(bias_source=settings["bias"] == "source", stretch=request.stretch),
         *to_target(
             SPEC,
             unsupported=Unsupported(settings["neurons"]),

@@ -141,8 +141,9 @@ def _population(name: str, op: ops.Neuron) -> Population:
 def _rule(op: ops.Neuron) -> Rule:
     minimum = op.membrane.minimum
     clamp = None if minimum is None else _tensor(_aligned(minimum, op.exponent), op.shape, STATE)
+    every, phase = (op.clock.every, op.clock.phase) if op.clock is not None else (1, 0)
     if op.fire is None:
-        return Rule(fire=False, minimum=clamp)
+        return Rule(fire=False, minimum=clamp, every=every, phase=phase)
     assert not (op.fire.reset is Reset.TO_VALUE and op.fire.value.data.any())  # `normalize` moves it to zero
     return Rule(
         comparison=op.fire.comparison,
@@ -150,6 +151,8 @@ def _rule(op: ops.Neuron) -> Rule:
         when=op.fire.when,
         refractory=_tensor(op.fire.refractory.data.astype(np.int64), op.shape, REFRACTORY),
         minimum=clamp,
+        every=every,
+        phase=phase,
     )
 
 

@@ -153,6 +153,8 @@ def _population_json(population: Population, writer: _Writer) -> Json:
             "minimum": None
             if rule.minimum is None
             else writer.tensor(population.name, "minimum", rule.minimum),
+            "every": rule.every,
+            "phase": rule.phase,
         }
     return part
 
@@ -339,6 +341,8 @@ def _read_rule(part: _Part) -> Rule:
         fire=part.flag("fire"),
         refractory=part.tensor("refractory", REFRACTORY),
         minimum=part.optional_tensor("minimum", STATE),
+        every=part.number("every"),
+        phase=part.number("phase"),
     )
 
 

@@ -354,6 +354,8 @@ class _Cells:
                 rounding=int(STOCK.rounding),
                 v_overflow=int(STOCK.v_overflow),
                 i_overflow=int(STOCK.i_overflow),
+                every=rule.every,
+                phase=rule.phase,
             )
         )
         size = population.size
@@ -365,11 +367,9 @@ class _Cells:
         """One step on the input in `slot`; what each neuron sends, (samples, size)."""
         samples, size = self.v.shape
         x = self.incoming[:, slot : slot + 1]
-        v_kept, i_kept = kept
-        here = (v_kept[t : t + 1], i_kept[t : t + 1]) if v_kept.shape[0] else (v_kept, i_kept)
         self.kernel(
             x, 0, STATE_SHIFT, 0, self.v, self.i, self.wait, self.bias, self.parameters, STATE.bits, STATE.bits,
-            self.count, self.index, self.values, *here, np.zeros(1, np.int64), 0, samples, 0, 1,
+            self.count, self.index, self.values, *kept, np.zeros(1, np.int64), 0, samples, t, t + 1,
         )  # fmt: skip
         if self.emits is neurons.Emits.SPIKES:
             sent = np.zeros((samples, size), np.int64)

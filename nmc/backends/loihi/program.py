@@ -115,8 +115,12 @@ class Rule:
     fire: bool = True
     refractory: Tensor = _NOT_REFRACTORY
     minimum: Tensor | None = None
+    every: int = 1
+    """The neuron takes a step in steps t with t % every == phase and holds its state in between."""
+    phase: int = 0
 
     def __post_init__(self) -> None:
+        check(0 <= self.phase < self.every, "a phase is below the number of steps")
         once = self.when is not ResetWhen.SAME_STEP_ONCE or self.reset is Reset.SUBTRACT
         check(once, "only a subtraction happens once in the same step")
         _formatted("refractory", self.refractory, REFRACTORY)

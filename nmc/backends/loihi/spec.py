@@ -52,6 +52,7 @@ PROGRAMMED = replace(
         if when is not ResetWhen.SAME_STEP_ONCE or reset is Reset.SUBTRACT
     ),
     minimum=True,
+    clocked=True,
     refractory=63,  # 6 bits, as Loihi's own refractory delay; Davies 2018 (see DAVIES)
     heterogeneous=("bias", "decay", "synapse_decay", "threshold"),
     v_decays=(0, 4096),

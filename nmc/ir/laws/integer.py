@@ -156,6 +156,8 @@ def _neuron(node: Node, op: Neuron) -> Iterator[Diagnostic]:
         yield from _synapse(node, op.synapse, op.exponent, arithmetic)
     if op.fire is not None:
         yield from _fire(node, op.fire, op.exponent, arithmetic)
+    if op.clock is not None and not arithmetic.clocked:
+        yield _cannot(node, "clock", "steps that it lets pass")
 
 
 def _number(node: Node, op: Neuron, path: str, tensor: Tensor) -> Iterator[Diagnostic]:

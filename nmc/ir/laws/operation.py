@@ -75,6 +75,10 @@ def operation_laws(node: Node) -> Iterator[Diagnostic]:
         case Ode() | Neuron():
             yield from _population(node, node.op.shape)
             yield from _neuron(node, node.op)
+            clock = node.op.clock if isinstance(node.op, Neuron) else None
+            if clock is not None and not 0 <= clock.phase < clock.every:
+                message = f"a clock of every {clock.every} steps has no phase {clock.phase}"
+                yield error("NMC119", message, node.at("clock"))
         case Elementwise(shape, program, initial):
             yield from _population(node, shape)
             yield from _program(node, program, len(initial))

@@ -30,6 +30,8 @@ def reference_laws(graph: Graph) -> Iterator[Diagnostic]:
         yield error("NMC109", f"a step of {graph.step:g} s", _place(graph), help="a step is a positive time")
     if graph.latency < 0:
         yield error("NMC109", f"a latency of {graph.latency} steps", _place(graph))
+    if graph.stretch < 1:
+        yield error("NMC109", f"{graph.stretch} steps for a step of the model", _place(graph))
     first: dict[str, Node] = {}
     for node in graph.nodes:
         if node.name in first:

@@ -60,6 +60,9 @@ RULES = [
     Rule(fire=False),
     Rule(Comparison.AT_LEAST, Reset.SUBTRACT, refractory=Tensor([1, 0, 3, 2], REFRACTORY)),
     *[Rule(reset=reset, when=when) for reset, when in PROGRAMMED.resets],
+    Rule(every=3, phase=1),
+    Rule(fire=False, every=2),
+    Rule(refractory=Tensor(2, REFRACTORY), every=2, phase=1),
 ]
 
 
@@ -102,6 +105,10 @@ def by_the_rules(network: Network, inputs: dict[str, Array]) -> dict[str, Array]
             u, v, wait = each(p.initial_u)[k], each(p.initial_v)[k], 0
             bias = each(p.bias_mantissa)[k] << each(p.bias_exponent)[k]
             for t in range(steps):
+                if t % rule.every != rule.phase:
+                    found["u"][t, sample, k], found["v"][t, sample, k] = u, v
+                    found["spikes"][t, sample, k] = 0 if rule.fire else v
+                    continue
                 sent = given[t - 1, sample] if t else 0 * given[0, sample]
                 x = int(connection.weight.data[k].astype(int) @ sent) << connection.exponent
                 form, rounding = arithmetic.decay_form, arithmetic.rounding
