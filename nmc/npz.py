@@ -18,7 +18,7 @@ from nmc.diagnostics import CompileError, Loc, UsageError, error, nearest
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Input, output_shape
 from nmc.sim.arrays import Decode, accuracy, decode, map_inputs
-from nmc.sim.interchange import follows_file, from_steps, is_folded, layout_of, to_steps
+from nmc.sim.interchange import follows_file, from_steps, is_folded, layout_of, over_time, to_steps
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -141,11 +141,11 @@ def count_right(
 ) -> tuple[int, int]:
     """How many of how many samples are decoded from the first output as labelled.
 
-    Of an output that the model's file gives after the last step only, that step counts; `graph` knows.
+    Where the model's file gives one value for all steps, such as the last or the sum, that counts; `graph` knows.
     """
     name, output = next(iter(result.outputs.items()))
     layout = None if graph is None else layout_of(graph, name)
-    predictions = decode(output[-1:] if layout is not None and layout.last else output, how)
+    predictions = decode(output if layout is None else over_time(layout, output), how)
     return round(accuracy(predictions, labels) * len(predictions)), len(predictions)
 
 
@@ -163,6 +163,7 @@ def write(result: SimResult, path: Path, *, batch_axis: int | None, as_model: Gr
             for name, array in result.outputs.items()
         }
         arrays = {**outputs, **result.trace}
+    arrays |= {f"{name}.weight": array for name, array in result.weights.items()}
     elif batch_axis is None:
         arrays = {name: array[:, 0] for name, array in arrays.items()}
     else:

@@ -16,6 +16,8 @@ BACKENDS: Mapping[str, str] = MappingProxyType(
     {
         "loihi": "nmc.backends.loihi.backend:LOIHI",
         "fpga": "nmc.backends.fpga.backend:FPGA",
+        "sfq": "nmc.backends.sfq.backend:SFQ",
+        "spinnaker2": "nmc.backends.spinnaker2.backend:SPINNAKER2",
     }
 )
 """Target -> `module:attribute` of its `Backend`."""

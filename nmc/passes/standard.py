@@ -12,6 +12,7 @@ from nmc.ir.graph import Graph
 from nmc.passes.canonicalize import canonicalize
 from nmc.passes.choose_neurons import Unsupported, choose_neurons
 from nmc.passes.connect import connect
+from nmc.passes.choose_scales import BEST, Recipe
 from nmc.passes.discretize import discretize
 from nmc.passes.facts import Fact
 from nmc.passes.lower_delays import lower_delays
@@ -19,7 +20,8 @@ from nmc.passes.lower_pools import lower_pools
 from nmc.passes.normalize import normalize
 from nmc.passes.pipeline import Pass
 from nmc.passes.place import place
-from nmc.passes.quantize import quantize
+from nmc.passes.quantize import AtWidth, quantize
+from nmc.passes.stretch import stretch as slow_down
 from nmc.target import TargetSpec
 
 Array = npt.NDArray[Any]
@@ -40,13 +42,20 @@ def to_steps(*, dt: float | None, preset: str | None, reset: str | None) -> tupl
     )
 
 
-def to_populations(*, bias_source: bool) -> tuple[Pass, ...]:
-    """To populations with one connection between two, in reals; spikes are the model's."""
+def to_populations(*, bias_source: bool, stretch: int) -> tuple[Pass, ...]:
+    """To populations with one connection between two, in reals; spikes are the model's, in every `stretch`-th step."""
     bias = {"bias": "source" if bias_source else "membrane"}
+    slower = _named(
+        "stretch",
+        partial(slow_down, factor=stretch),
+        needs={Fact.CANONICAL},
+        settings={"factor": str(stretch)},
+    )
     return (
         _named("lower_pools", lower_pools, needs={Fact.DISCRETE}),
         _named("connect", partial(connect, bias_source=bias_source), settings=bias),
         _named("normalize", normalize, gives={Fact.CANONICAL}),
+        *([slower] if stretch != 1 else []),
     )
 
 
@@ -57,10 +66,18 @@ def to_target(
     weight_bits: int,
     message_bits: int,
     calibration: Mapping[str, Array],
+    recipe: Recipe = BEST,
+    at_width: AtWidth | None = None,
 ) -> tuple[Pass, ...]:
-    """Onto the integers, delays and cores of `target`."""
+    """Onto the integers, delays and cores of `target`; `at_width` is the target at each width of weights."""
     integers = partial(
-        quantize, target=target, weight_bits=weight_bits, message_bits=message_bits, calibration=calibration
+        quantize,
+        target=target,
+        weight_bits=weight_bits,
+        message_bits=message_bits,
+        calibration=calibration,
+        recipe=recipe,
+        at_width=at_width,
     )
     canonical, quantized = {Fact.CANONICAL}, {Fact.CANONICAL, Fact.QUANTIZED}
     return (

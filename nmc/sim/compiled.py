@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
@@ -61,6 +61,19 @@ def compiled_with_rules(make: Callable[[int], Kernel]) -> Kernel:
     calls: without the digest, code compiled from older rules would be taken.
     """
     return compiled(make(RULES_DIGEST))
+
+
+def callback(function: Kernel, size: int) -> Any:
+    """`function(engine, address, size, table)` as machine code that C calls, `table` being `size` words, uint64.
+
+    Its `address` is a pointer of the type void (*)(void *, uint64_t, uint32_t, void *), the last one to the table.
+    """
+    body = njit(function)
+
+    def called(engine: Any, address: Any, length: Any, table: Any) -> None:
+        body(0, address, length, carray(table, (size,), types.uint64))
+
+    return cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr))(called)
 
 
 def _prefetch(_context: Any, array: Any, place: Any) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from nmc.diagnostics import CompileError, Diagnostic, Loc, error, raise_errors
-from nmc.ir.graph import Graph, Layout
+from nmc.ir.graph import Graph, Layout, OverTime
 from nmc.ir.ops import Elementwise, Neuron, Op, output_shape
 from nmc.ir.tensor import Tensor
 from nmc.sim.trace import Array
@@ -68,13 +68,27 @@ def to_steps(layout: Layout, array: Array, shape: tuple[int, ...], steps: int) -
     front = [order[part] for part in _WHOLE if part in order]
     turned = split.transpose([*front, *(k for k in range(split.ndim) if k not in front)])
     lead = [split.shape[order[part]] if part in order else 1 for part in _WHOLE]
-    return turned.reshape(*lead, *shape)
+    whole = turned.reshape(*lead, *shape)
+    return np.repeat(whole, layout.held, axis=0) if layout.held else whole
+
+
+_REDUCTIONS: Mapping[OverTime, Callable[[Array], Array]] = {
+    OverTime.LAST: lambda array: array[-1:],
+    OverTime.SUM: lambda array: array.sum(axis=0, keepdims=True),
+    OverTime.MEAN: lambda array: array.mean(axis=0, keepdims=True),
+    OverTime.MAX: lambda array: array.max(axis=0, keepdims=True),
+    OverTime.MIN: lambda array: array.min(axis=0, keepdims=True),
+}
+
+
+def over_time(layout: Layout, array: Array) -> Array:
+    """What the file gives of (steps, samples, *shape): all of it, or one value for all steps, which is kept an axis."""
+    return array if layout.over_time is OverTime.EVERY else _REDUCTIONS[layout.over_time](array)
 
 
 def from_steps(layout: Layout, array: Array) -> Array:
     """(steps, samples, *shape) as the file has it."""
-    if layout.last:
-        array = array[-1:]
+    array = over_time(layout, array)
     factors = _factors(layout)
     features = [int(factor) for factor in factors if factor not in _WHOLE]
     split = array.reshape(array.shape[0], array.shape[1], *features)
@@ -105,6 +119,24 @@ def inputs_to_steps(graph: Graph, arrays: Mapping[str, Array], steps: int = 1) -
         array = np.asarray(arrays[node.name])
         found[node.name] = array if layout is None else to_steps(layout, array, output_shape(node.op), steps)
     return found
+
+
+def held(layout: Layout, array: Array) -> Array:
+    """A state of the file, (steps, samples, *shape), from what was recorded of its variable.
+
+    They are one thing, but for a state that holds several steps: then each slot is the value of so many steps
+    before, zero before the first.
+    """
+    if layout.slots is None:
+        return array
+    sizes = [int(axis) for axis in layout.axes if axis.isdecimal()]
+    one = [size for axis, size in enumerate(sizes) if axis != layout.slots.axis]
+    steps, samples = array.shape[:2]
+    now = array.reshape(steps, samples, *one)
+    slots = [
+        np.concatenate([np.zeros_like(now[:age]), now[: max(steps - age, 0)]]) for age in layout.slots.ages
+    ]
+    return np.stack(slots, axis=2 + layout.slots.axis)
 
 
 def with_initial(graph: Graph, arrays: Mapping[str, Array]) -> Graph:

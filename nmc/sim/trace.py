@@ -26,7 +26,8 @@ class SimResult:
     `outputs` and `trace` hold arrays (steps, samples, *shape): outputs by the name of the graph's output; traces by
     `node.variable` (`v`, `i`, `spikes`). Spikes are uint8, integer states int64, reals as computed. `spikes` counts
     the spikes of each population over all steps and samples. Cycles, seconds (of the chip, not of the host) and
-    energy are per run, None where an engine has no notion of them. `counts` are further named totals.
+    energy are per run, None where an engine has no notion of them. `counts` are further named totals; `weights` what
+    connections that learn have at the end, by the connection's name: (post, pre), in units of their mantissas.
     """
 
     by: str
@@ -37,6 +38,7 @@ class SimResult:
     seconds: float | None = None
     energy: Energy | None = None
     counts: Mapping[str, float] = field(default_factory=dict[str, float])
+    weights: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def steps(self) -> int:

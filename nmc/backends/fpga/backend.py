@@ -11,8 +11,10 @@ from nmc.backends.fpga import emit as emitter
 from nmc.backends.fpga import machine, verilator
 from nmc.backends.fpga.lanes import Goal, choose_lanes
 from nmc.backends.fpga.narrow import narrow
+from nmc.backends.fpga.program import Io
 from nmc.backends.fpga.spec import FPGA as SPEC
 from nmc.backends.fpga.spec import MESSAGE_BITS, PARTS, WEIGHT_BITS, spec
+from nmc.backends.fpga.stdp import read_rules
 from nmc.diagnostics import Loc, UsageError, error
 from nmc.ir.graph import Graph
 from nmc.ir.tensor import Array
@@ -53,6 +55,18 @@ SETTINGS = (
         f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})",
     ),
     Setting("part", "ecp5-85", tuple(PARTS), "the chip", relief=("ecp5-85",)),
+    Setting(
+        "io", "stream", tuple(each.value for each in Io), "what streams become at the edge of the design"
+    ),
+    Setting(
+        "weights", "constant", ("constant", "runtime"), "runtime: hosts read and write them while it runs"
+    ),
+    Setting(
+        "stdp",
+        "",
+        (),
+        "a TOML file with a table for each connection that learns: a_plus, a_minus, tau_plus, …",
+    ),
 )
 
 
@@ -88,9 +102,15 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     shown = {name: settings[name] for name in ("lanes", "cycles_per_step") if settings[name]}
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
-        *to_populations(bias_source=False),
+        *to_populations(bias_source=False, stretch=request.stretch),
         *target,
-        Pass("narrow", narrow, quantized, frozenset(), {}),
+        Pass(
+            "narrow",
+            partial(narrow, rewritable=_rewritable(settings)),
+            quantized,
+            frozenset(),
+            {"weights": "runtime" if _rewritable(settings) else "constant"},
+        ),
         Pass(
             "choose_lanes",
             partial(choose_lanes, goal=wanted, calibration=request.calibration),
@@ -103,7 +123,19 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
 
 def emit(graph: Graph, request: Request) -> Program:
     """The files for the part of the request."""
-    return emitter.emit(graph, part=request.settings["part"])
+    settings = request.settings
+    return emitter.emit(
+        graph,
+        part=settings["part"],
+        io=Io(settings["io"]),
+        runtime=_rewritable(settings),
+        rules=read_rules(settings["stdp"]),
+    )
+
+
+def _rewritable(settings: Mapping[str, str]) -> bool:
+    """Whether weights may change: those that learn are also there for hosts."""
+    return settings["weights"] == "runtime" or bool(settings["stdp"])
 
 
 def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from nmc.backends.fpga import files
 from nmc.backends.fpga.estimate import design_cost
 from nmc.backends.fpga.lanes import neurons_at_once
 from nmc.backends.fpga.narrow import Span, aligned, input_span
-from nmc.backends.fpga.program import Design, Layer, Leg, Memory, Sink, Source, index_bits
+from nmc.backends.fpga.program import KINDS, Design, Io, Layer, Leg, Memory, Sink, Source, index_bits
 from nmc.backends.fpga.rows import Rows, rows_of
 from nmc.backends.fpga.spec import PARTS, Part
+from nmc.backends.fpga.stdp import Rule, parameters_of, plasticity_of
+from nmc.backends.fpga.windows import Window
 from nmc.diagnostics import CompileError, Excess, error
 from nmc.ir.connections import connections
 from nmc.ir.fixed import Overflow
@@ -48,16 +51,19 @@ sync_reject_on table tagged task tb this throughout time timeprecision timeunit 
 tri0 tri1 triand trior trireg type typedef union unique unique0 unsigned until until_with untyped use uwire var
 vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
 """
-KEYWORDS = frozenset(_KEYWORDS.split())
+KEYWORDS = frozenset(_KEYWORDS.split()) | {"answer", "bus", "clk", "rst", "unused"}
 """What SystemVerilog keeps for itself (IEEE 1800-2012, annex B), and names that top.sv and tb.sv have already."""
 
 
-def emit(graph: Graph, *, part: str) -> Program:
-    """The design's files and what it takes of the part.
+def emit(
+    graph: Graph, *, part: str, io: Io = Io.STREAM, runtime: bool = False, rules: tuple[Rule, ...] = ()
+) -> Program:
+    """The design's files and what it takes of the part. `runtime`: weights may be read and written while it runs;
+    connections with `rules` learn.
 
     Raises CompileError: NMC453 where it is too large for the part by the estimate.
     """
-    design = lower(graph, part=part)
+    design = lower(graph, part=part, io=io, runtime=runtime, rules=rules)
     cost = design_cost(design)
     chip = PARTS[part]
     resources = (
@@ -81,8 +87,11 @@ def emit(graph: Graph, *, part: str) -> Program:
     return Program(files.write(design), resources)
 
 
-def lower(graph: Graph, *, part: str) -> Design:
+def lower(
+    graph: Graph, *, part: str, io: Io = Io.STREAM, runtime: bool = False, rules: tuple[Rule, ...] = ()
+) -> Design:
     """The design that a placed graph stands for; see `emit`."""
+    runtime = runtime or bool(rules)
     names = _Names()
     signals = graph.signals()
     sources: list[Source] = []
@@ -90,7 +99,9 @@ def lower(graph: Graph, *, part: str) -> Design:
     outputs = [node for node in graph.nodes if isinstance(node.op, Output)]
     incoming = graph.incoming()
     rows = {
-        n.name: rows_of(graph, n.name, len(placed[n.name])) for n in graph.nodes if isinstance(n.op, Neuron)
+        n.name: rows_of(graph, n.name, len(placed[n.name]), shared=not runtime)
+        for n in graph.nodes
+        if isinstance(n.op, Neuron)
     }
     consumers: dict[str, int] = {}
     for each in rows.values():
@@ -100,10 +111,10 @@ def lower(graph: Graph, *, part: str) -> Design:
         (edge,) = incoming[node.name]
         consumers[edge.src] = consumers.get(edge.src, 0) + 1
 
-    def leg_of(src: str, delay: int, offset: int) -> Leg:
+    def leg_of(src: str, delay: int, offset: int, connection: str) -> Leg:
         alone = consumers[src] == 1 and delay == 0
         words = (delay + 1) * (size_of(output_shape(graph[src].op)) + 1)
-        return Leg(src, delay, offset, 0 if alone else 1 << max(1, (words - 1).bit_length()))
+        return Leg(src, delay, offset, 0 if alone else 1 << max(1, (words - 1).bit_length()), connection)
 
     layers: list[Layer] = []
     for node in graph.nodes:
@@ -112,15 +123,49 @@ def lower(graph: Graph, *, part: str) -> Design:
             sources.append(Source(node.name, names.of(node.name), node.op.signal.shape, bits, signed))
         elif isinstance(node.op, Neuron):
             here = rows[node.name]
-            legs = tuple(leg_of(leg.src, leg.delay, leg.offset) for leg in here.legs)
+            legs = tuple(leg_of(leg.src, leg.delay, leg.offset, leg.connection) for leg in here.legs)
             layers.append(
-                _layer(graph, node.name, names.of(node.name), rows=here, legs=legs, part=PARTS[part])
+                _layer(
+                    graph,
+                    node.name,
+                    names.of(node.name),
+                    rows=here,
+                    legs=legs,
+                    part=PARTS[part],
+                    runtime=runtime,
+                )
             )
     sinks: list[Sink] = []
     for node in outputs:
         (edge,) = incoming[node.name]
-        sinks.append(Sink(node.name, names.of(node.name), leg_of(edge.src, edge.delay, 0)))
-    return Design(part, tuple(sources), tuple(layers), tuple(sinks))
+        sinks.append(Sink(node.name, names.of(node.name), leg_of(edge.src, edge.delay, 0, "")))
+    for rule in rules:
+        layers = _learning(graph, layers, rule)
+    return Design(part, tuple(sources), tuple(layers), tuple(sinks), io=io, runtime=runtime)
+
+
+def _learning(graph: Graph, layers: list[Layer], rule: Rule) -> list[Layer]:
+    """The layers, the one into which the rule's connection leads with the rule. Raises CompileError as
+    `plasticity_of` does, and NMC461 for one that has none of its own, or no spikes to learn from."""
+    plasticity = plasticity_of(graph, rule)
+    found = list(layers)
+    for k, layer in enumerate(layers):
+        for leg in layer.legs:
+            if leg.connection != rule.connection:
+                continue
+            if layer["TABLE"] or layer["GRADED"] or not layer["FIRE"] or layer["STDP"]:
+                reason = (
+                    "has other connections than fully connected ones" if layer["TABLE"]
+                    else "takes graded values" if layer["GRADED"]
+                    else "gives no spikes" if not layer["FIRE"]
+                    else "learns from another connection already"
+                )  # fmt: skip
+                message = f"`{rule.connection}` cannot learn: `{layer.name}` {reason}"
+                raise CompileError(error("NMC461", message, graph[rule.connection].loc))
+            sources = size_of(output_shape(graph[leg.src].op))
+            new = parameters_of(plasticity, offset=leg.offset, sources=sources)
+            found[k] = replace(layer, parameters={**layer.parameters, **new})
+    return found
 
 
 class _Names:
@@ -149,11 +194,20 @@ def _value(signal: Signal) -> tuple[int, bool]:
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
-def _layer(graph: Graph, name: str, instance: str, *, rows: Rows, legs: tuple[Leg, ...], part: Part) -> Layer:
+def _layer(
+    graph: Graph,
+    name: str,
+    instance: str,
+    *,
+    rows: Rows,
+    legs: tuple[Leg, ...],
+    part: Part,
+    runtime: bool,
+) -> Layer:
     op = graph[name].op
     assert isinstance(op, Neuron) and op.arithmetic is not None
     neurons, lanes = size_of(op.shape), rows.weights.shape[1]
-    weight_bits = _signed_bits(rows.weights)
+    weight_bits = _weight_bits(graph, name) if runtime else _signed_bits(rows.weights)
     weights = _memory(f"{instance}.weights", [(rows.weights, weight_bits)], part)
     graded, signed, value_bits = _values(graph, legs)
     memories = [weights]
@@ -164,14 +218,18 @@ def _layer(graph: Graph, name: str, instance: str, *, rows: Rows, legs: tuple[Le
         "U": neurons_at_once(lanes),
         "WEIGHT_ROWS": len(rows.weights),
         "WEIGHT_BITS": weight_bits,
-        "SUM_BITS": max(_sum_bits(graph, name), weight_bits),
+        "SUM_BITS": max(_sum_bits(graph, name, rewritable=runtime), weight_bits),
         "BLOCK": int(rows.words > BLOCK_FROM),
         "GRADED": int(graded),
         "SIGNED": int(signed),
         "VALUE_BITS": value_bits,
         "SHIFT": _shift(graph, name, op),
     }
-    if not rows.dense:
+    if rows.window is not None:
+        tables, found = _window(rows.window, instance, rows=len(rows.weights), part=part)
+        memories += tables
+        parameters |= found
+    elif not rows.dense:
         runs = _memory(
             f"{instance}.runs",
             [
@@ -196,11 +254,48 @@ def _layer(graph: Graph, name: str, instance: str, *, rows: Rows, legs: tuple[Le
     memories += each
     parameters |= at
     for memory in memories:
-        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[
-            memory.name.rpartition(".")[2]
-        ]
+        kind = KINDS[memory.name.rpartition(".")[2]]
         parameters |= {f"{kind}_SLICE": memory.slice, f"{kind}_BANK": memory.bank}
     return Layer(name, instance, op.shape, parameters, legs, tuple(memories))
+
+
+def _window(window: Window, instance: str, *, rows: int, part: Part) -> tuple[list[Memory], dict[str, int]]:
+    """The tables of a convolution, one entry a channel, a line, a column, and its parameters; see nmc_rows_conv."""
+    channels, height, width = window.in_shape
+    blocks, positions, lines, columns = window.blocks, window.positions, window.lines, window.columns
+    in_group, out_group = channels // window.groups, window.channels // window.groups
+    taps_high, taps_wide = window.taps
+    row, line = taps_wide * blocks, window.out_space[1]
+    channel = np.arange(channels)
+    addr, word = index_bits(rows), index_bits(window.words)
+    every = window.lanes * blocks
+    fields = {
+        "channels": [
+            (channel % in_group * taps_high * row, addr),
+            (channel // in_group * out_group, every.bit_length()),
+        ],
+        "lines": [
+            (lines.tap * row, addr),
+            (lines.output * line, word),
+            (lines.count, _unsigned_bits(lines.count)),
+        ],
+        "columns": [
+            (columns.tap * blocks, addr),
+            (columns.output, word),
+            (columns.count, _unsigned_bits(columns.count)),
+        ],
+    }
+    memories = [
+        _memory(f"{instance}.{kind}", [(values[:, None], bits) for values, bits in each], part)
+        for kind, each in fields.items()
+    ]
+    return memories, {
+        "CONV": 1, "CHANNELS": channels, "HEIGHT": height, "WIDTH": width, "WORDS": window.words, "BLOCKS": blocks,
+        "POSITIONS": positions, "GROUP": every if window.groups == 1 else out_group,
+        "LINE_STEP": lines.tap_step * row, "LINE_BACK": lines.output_step * line,
+        "COLUMN_STEP": columns.tap_step * blocks, "COLUMN_BACK": columns.output_step,
+        "LINE_BITS": _unsigned_bits(lines.count), "COLUMN_BITS": _unsigned_bits(columns.count),
+    }  # fmt: skip
 
 
 def _signed_bits(values: Array) -> int:
@@ -222,15 +317,22 @@ def _values(graph: Graph, legs: tuple[Leg, ...]) -> tuple[bool, bool, int]:
     return graded, signed, widest if graded else 1
 
 
-def _sum_bits(graph: Graph, name: str) -> int:
+def _weight_bits(graph: Graph, name: str) -> int:
+    """Bits of all weights that the connections into a population may have."""
+    linear = [graph[link.name].op for link in connections(graph) if link.dst == name]
+    numbers = [op.weight.number for op in linear if isinstance(op, LinearOp)]
+    return max((number.bits for number in numbers if number is not None), default=2)
+
+
+def _sum_bits(graph: Graph, name: str, *, rewritable: bool) -> int:
     signals = graph.signals()
     total = Span(0, 0)
     for link in connections(graph):
         if link.dst == name:
             op = graph[link.name].op
             assert isinstance(op, LinearOp)
-            span = input_span(op, signals[link.src].number or SPIKE_NUMBER)
-            total = total + span
+            message = signals[link.src].number or SPIKE_NUMBER
+            total = total + input_span(op, message, rewritable=rewritable)
     return max(total.bits, 2)
 
 

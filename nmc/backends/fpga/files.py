@@ -11,24 +11,14 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from nmc.backends.fpga.program import Design, Layer, Leg, Memory, Sink, Source, index_bits
+from nmc.backends.fpga import adapters
+from nmc.backends.fpga.program import KINDS, Design, Io, Layer, Leg, Memory, Sink, Source, index_bits
 from nmc.ir.tensor import Array
 
 FORMAT = "nmc.fpga/1"
 NETWORK_FILE, TOP_FILE, BENCH_FILE = "network.json", "top.sv", "tb.sv"
 MEMORY, RTL = "memory", "rtl"
 PACKAGE = "nmc.backends.fpga"
-
-CONSTRAINTS = {
-    "ecp5-85": (
-        "pins.lpf",
-        '# Clock of the board, 100 MHz; give every port its SITE here.\nFREQUENCY PORT "clk" 100.0 MHZ;\n',
-    ),
-    "ice40-up5k": (
-        "pins.pcf",
-        "# Give every port its pin here: set_io PORT PIN\n",
-    ),
-}
 
 
 # ---- write ------------------------------------------------------------------------------------------------
@@ -45,20 +35,48 @@ def write(design: Design) -> dict[str, bytes]:
             found[f"{RTL}/{resource.name}"] = resource.read_bytes()
     for name, template in ((TOP_FILE, "top.sv.j2"), (BENCH_FILE, "tb.sv.j2"), ("Makefile", "Makefile.j2")):
         found[name] = _render(template, design).encode()
-    name, text = CONSTRAINTS[design.part]
+    found.update(_edge_files(design))
+    name, text = adapters.constraints(design)
     found[name] = text.encode()
     for source in design.sources:
         found[f"stimulus/{source.instance}.txt"] = example_stimulus(design, source).encode()
     return found
 
 
-def _render(name: str, design: Design) -> str:
+def _edge_files(design: Design) -> dict[str, bytes]:
+    """The module that a board or a larger design uses, and its test bench; nothing where streams are the edge."""
+    if design.io is Io.STREAM:
+        return {}
+    top, bench = adapters.top_name(design.io), adapters.bench_name(design.io)
+    template = "tb_uart.sv.j2" if design.io is Io.UART else "tb.sv.j2"
+    found = {
+        f"{top}.sv": _render(f"{top}.sv.j2", design).encode(),
+        f"{bench}.sv": _render(template, design, bench=design.io).encode(),
+    }
+    if design.io is Io.UART:
+        found["stimulus/uart.txt"] = adapters.example_session(design).encode()
+    return found
+
+
+def _render(name: str, design: Design, *, bench: Io = Io.STREAM) -> str:
     source = package_files(PACKAGE).joinpath("templates", name).read_text()
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(source)
     names = ", ".join(layer.name for layer in design.layers)
     return template.render(
-        design=design, bits=design.word_bits, blocks=_blocks(design), title=f"Layers {names}, made by nmc."
+        design=design,
+        bits=design.word_bits,
+        blocks=_blocks(design),
+        title=f"Layers {names}, made by nmc.",
+        top=adapters.top_name(design.io),
+        bench=adapters.bench_name(bench if name == "tb.sv.j2" else design.io),
+        io=bench.value,
+        core="dut" if bench is Io.STREAM else "dut.core",
+        board=adapters.BOARDS[design.part],
+        baud=adapters.BAUD,
+        link=adapters.link_of(design),
+        bytes=adapters.bytes_of,
+        axi_lite=adapters.AXI_LITE,
     )
 
 
@@ -131,7 +149,9 @@ def _blocks(design: Design) -> list[Block]:
                 Block(f"{producer.name} goes to {len(legs)} places", _fork(producer.instance, len(legs)))
             )
     for layer in design.layers:
-        kind = "table of synapses" if layer["TABLE"] else "fully connected"
+        kind = (
+            "convolution" if layer["CONV"] else "table of synapses" if layer["TABLE"] else "fully connected"
+        )
         title = f"{layer.name} {list(layer.shape)}: {layer['N']} neurons, {layer['P']} lanes, {kind}"
         blocks.append(Block(title, tuple(_layer(design, layer))))
     for sink in design.sinks:
@@ -231,11 +251,11 @@ def _layer(design: Design, layer: Layer) -> list[str]:
             ");",
         ]
         stream = (f"{name}_valid", f"{name}_ready", f"{name}_word")
-    given = [f".{key}({value})" for key, value in layer.parameters.items()]
+    given = [f".{key}({_literal(layer, key)})" for key in layer.parameters]
+    if design.runtime:
+        given += [".RUNTIME(1)", f".LAYER({design.layers.index(layer)})"]
     for memory in layer.memories:
-        kind = {"weights": "WEIGHT", "runs": "RUN", "rows": "ROW", "each": "EACH"}[
-            memory.name.rpartition(".")[2]
-        ]
+        kind = KINDS[memory.name.rpartition(".")[2]]
         given.append(f'.{kind}_FILE("{MEMORY}/{memory.name}")')
     lines.append("nmc_layer #(")
     for start in range(0, len(given), 5):
@@ -244,10 +264,18 @@ def _layer(design: Design, layer: Layer) -> list[str]:
     lines += [
         f") {layer.instance} (",
         f"  .clk(clk), .rst(rst), .s_valid({stream[0]}), .s_ready({stream[1]}), .s_word({stream[2]}),",
-        f"  .m_valid({layer.instance}_valid), .m_ready({layer.instance}_ready), .m_word({layer.instance}_word)",
+        f"  .m_valid({layer.instance}_valid), .m_ready({layer.instance}_ready), .m_word({layer.instance}_word),",
+        f"  .bus(bus), .answer({layer.instance}_answer)",
         ");",
     ]
     return lines
+
+
+def _literal(layer: Layer, key: str) -> str:
+    """A parameter as SystemVerilog has it: tables of learning are wider than an integer."""
+    if key not in {"POTENTIATION", "DEPRESSION"}:
+        return str(layer[key])
+    return f"{layer['STDP_BITS'] * (layer['STDP_WINDOW'] + 1)}'h{layer[key]:x}"
 
 
 def _aligned(design: Design, layer: Layer, leg: Leg, name: str, *, id_bits: int, value_bits: int) -> str:
@@ -286,11 +314,19 @@ def _sink(design: Design, sink: Sink) -> list[str]:
 
 def _document(design: Design) -> dict[str, object]:
     def leg(each: Leg) -> dict[str, object]:
-        return {"src": each.src, "delay": each.delay, "offset": each.offset, "depth": each.depth}
+        return {
+            "src": each.src,
+            "delay": each.delay,
+            "offset": each.offset,
+            "depth": each.depth,
+            "connection": each.connection,
+        }
 
     return {
         "format": FORMAT,
         "part": design.part,
+        "io": design.io.value,
+        "runtime": design.runtime,
         "sources": [
             {
                 "name": s.name,
@@ -347,7 +383,9 @@ def read(found: Mapping[str, bytes]) -> Design:
             for layer in document["layers"]
         )
         sinks = tuple(Sink(s["name"], s["instance"], Leg(**s["leg"])) for s in document["sinks"])
-        return Design(document["part"], sources, layers, sinks)
+        return Design(
+            document["part"], sources, layers, sinks, io=Io(document["io"]), runtime=document["runtime"]
+        )
     except (KeyError, TypeError, AttributeError) as fault:
         raise ValueError(f"{NETWORK_FILE}: damaged: {fault}") from fault
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmc.backends.fpga.rows import rows_of
+from nmc.backends.fpga.rows import rows_of, window_lanes, words_of
+from nmc.backends.fpga.windows import blocks_of
 from nmc.diagnostics import CompileError, error, note
 from nmc.ir.graph import Graph, Slice, replace_graph
 from nmc.ir.linear import size_of
@@ -33,14 +34,13 @@ class Goal:
     cycles: int | None = None
 
 
-def words_of(neurons: int, lanes: int) -> int:
-    """Words of accumulators: what each lane holds one after the other."""
-    return -(-neurons // lanes)
-
-
-def used_lanes(neurons: int, lanes: int) -> int:
-    """The lanes that so many words need."""
-    return -(-neurons // words_of(neurons, min(lanes, neurons)))
+def used_lanes(graph: Graph, name: str, lanes: int) -> int:
+    """The lanes that remain when so many, at most one a neuron, hold as much each; of a convolution whole channels."""
+    size = size_of(output_shape(graph[name].op))
+    channels = window_lanes(graph, name)
+    if lanes <= channels:
+        return -(-channels // blocks_of(channels, lanes))
+    return -(-size // words_of(graph, name, min(lanes, size)))
 
 
 def neurons_at_once(lanes: int) -> int:
@@ -57,15 +57,13 @@ def choose_lanes(graph: Graph, *, goal: Goal, calibration: Mapping[str, Array]) 
     sizes = {n.name: size_of(output_shape(n.op)) for n in graph.nodes if isinstance(n.op, Neuron)}
     events = expected_events(graph, calibration)
     if goal.lanes is not None:
-        chosen = {name: used_lanes(size, goal.lanes) for name, size in sizes.items()}
+        chosen = {name: used_lanes(graph, name, goal.lanes) for name in sizes}
     else:
         assert goal.cycles is not None
-        chosen = {
-            name: _fastest_enough(graph, name, size, events, goal.cycles) for name, size in sizes.items()
-        }
+        chosen = {name: _fastest_enough(graph, name, events, goal.cycles) for name in sizes}
     placement: list[Slice] = []
     for name, size in sizes.items():
-        words = words_of(size, chosen[name])
+        words = words_of(graph, name, chosen[name])
         placement += [
             Slice(name, start, min(start + words, size), len(placement) + k)
             for k, start in enumerate(range(0, size, words))
@@ -109,30 +107,29 @@ def _fires(graph: Graph, name: str) -> bool:
 
 def step_cycles(graph: Graph, name: str, lanes: int, events: Mapping[str, Array]) -> float:
     """Cycles that a step of a layer takes: operations of all events, the tick, and never less than a sweep."""
-    size = size_of(output_shape(graph[name].op))
-    words = words_of(size, lanes)
     layout = rows_of(graph, name, lanes)
-    total = float(words) + len(layout.legs) - 1
+    total = float(layout.words) + len(layout.legs) - 1
     for leg in layout.legs:
         total += float((events[leg.src] * np.maximum(leg.rows_of_source, 1)).sum())
-    return max(total, sweep_cycles(size, lanes))
+    return max(total, sweep_cycles(layout.words, lanes))
 
 
-def sweep_cycles(size: int, lanes: int) -> int:
+def sweep_cycles(words: int, lanes: int) -> int:
     """Cycles from a tick until a layer can take the next: one word of the sweep a cycle, and its pipeline."""
-    return words_of(size, lanes) * (1 + lanes // neurons_at_once(lanes)) + PIPELINE
+    return words * (1 + lanes // neurons_at_once(lanes)) + PIPELINE
 
 
 PIPELINE = 12
 """Cycles between a tick at the input and the end of its sweep, beyond the words themselves."""
 
 
-def _choices(size: int) -> list[int]:
-    return sorted({used_lanes(size, lanes) for lanes in range(1, size + 1)})
+def _choices(graph: Graph, name: str) -> list[int]:
+    size = size_of(output_shape(graph[name].op))
+    return sorted({used_lanes(graph, name, lanes) for lanes in range(1, size + 1)})
 
 
-def _fastest_enough(graph: Graph, name: str, size: int, events: Mapping[str, Array], cycles: int) -> int:
-    choices = _choices(size)
+def _fastest_enough(graph: Graph, name: str, events: Mapping[str, Array], cycles: int) -> int:
+    choices = _choices(graph, name)
     low, high = 0, len(choices) - 1
     if step_cycles(graph, name, choices[high], events) > cycles:
         least = step_cycles(graph, name, choices[high], events)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nmc.backends.fpga.rows import places_of
 from nmc.ir.connections import connections
 from nmc.ir.fixed import Overflow, Rounding
 from nmc.ir.graph import Graph
@@ -42,8 +43,11 @@ _FREE = Span(-(1 << 62), 1 << 62)
 """What nothing holds."""
 
 
-def narrow(graph: Graph) -> Graph:
-    """The integer graph with accumulators and states of proved widths; no value that golden gives changes."""
+def narrow(graph: Graph, *, rewritable: bool = False) -> Graph:
+    """The integer graph with accumulators and states of proved widths; no value that golden gives changes.
+
+    With `rewritable` weights the states are proved for all that the weights may become.
+    """
     signals = graph.signals()
     new: dict[str, Op] = {}
     sums: dict[str, Span] = {}
@@ -51,7 +55,7 @@ def narrow(graph: Graph) -> Graph:
     for link in connections(graph):
         op = graph[link.name].op
         assert isinstance(op, LinearOp) and op.accumulator is not None
-        span = input_span(op, signals[link.src].number or SPIKE_NUMBER)
+        span = input_span(op, signals[link.src].number or SPIKE_NUMBER, rewritable=rewritable)
         exponent = op.accumulator.number.exponent
         number = FixedPoint(_declared(op, signals[link.src].number or SPIKE_NUMBER).bits, True, exponent)
         new[link.name] = replace(op, accumulator=Accumulator(number, Rounding.FLOOR, Overflow.PROVED_ABSENT))
@@ -65,9 +69,18 @@ def narrow(graph: Graph) -> Graph:
     return graph.replace_nodes(new)
 
 
-def input_span(op: LinearOp, number: FixedPoint) -> Span:
-    """What the sum over a connection may be, over all its neurons, for messages of `number`."""
+def input_span(op: LinearOp, number: FixedPoint, *, rewritable: bool = False) -> Span:
+    """What the sum over a connection may be, over all its neurons, for messages of `number`; for the weights that it
+    has, or for all that it can have."""
     assert op.weight.number is not None
+    if rewritable:
+        ends = [
+            w * x
+            for w in (op.weight.number.lowest, op.weight.number.highest)
+            for x in (number.lowest, number.highest)
+        ]
+        most = int(np.bincount(places_of(op)[1]).max(initial=0))
+        return Span(most * min(ends), most * max(ends))
     single = (
         op if isinstance(op, Sparse) else synapses(op)
     )  # one by one: delays keep synapses of a pair apart

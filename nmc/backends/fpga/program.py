@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 
 import numpy as np
@@ -18,8 +19,30 @@ def index_bits(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
+KINDS = MappingProxyType(
+    {
+        "weights": "WEIGHT",
+        "runs": "RUN",
+        "rows": "ROW",
+        "channels": "CHANNEL",
+        "lines": "LINE",
+        "columns": "COLUMN",
+        "each": "EACH",
+    }
+)
+"""What a layer's memories are called, and what the parameters of `nmc_layer` about each begin with."""
+
 DEFAULTS = MappingProxyType({"FIRE": 1, "I_BITS": 1, "WAIT_BITS": 1})
 """Parameters of `nmc_layer` that are not 0 where they are left out; those that are always given apart."""
+
+
+class Io(Enum):
+    """What the streams of a design become at its edge."""
+
+    STREAM = "stream"
+    AXI = "axi"
+    UART = "uart"
+    AER = "aer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +67,14 @@ class Leg:
     """A stream into a layer or an output: of `src`, `delay` steps later, ids from `offset` on.
 
     `depth` is the size of the queue behind the source's fork, 0 where the stream has the source for itself.
+    `connection` is the model's name for the weights between the two, empty where there are none.
     """
 
     src: str
     delay: int
     offset: int
     depth: int
+    connection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +105,7 @@ class Layer:
     @property
     def words(self) -> int:
         """Words of accumulators."""
-        return -(-self["N"] // self["P"])
+        return self["WORDS"] or -(-self["N"] // self["P"])
 
     @property
     def sweep(self) -> int:
@@ -125,6 +150,9 @@ class Design:
     sources: tuple[Source, ...]
     layers: tuple[Layer, ...]
     sinks: tuple[Sink, ...]
+    io: Io = Io.STREAM
+    runtime: bool = False
+    """Whether weights may be read and written while the design runs."""
 
     def producer(self, name: str) -> Source | Layer:
         """Who gives a stream."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nmc.backends.fpga.windows import Window, blocks_of, window_of
 from nmc.ir.connections import Connection, connections
 from nmc.ir.graph import Graph
 from nmc.ir.linear import size_of, synapses
-from nmc.ir.ops import Linear, LinearOp, Sparse, output_shape
-from nmc.ir.tensor import Array
+from nmc.ir.ops import Conv, Linear, LinearOp, Sparse, output_shape
+from nmc.ir.tensor import Array, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,51 @@ class Rows:
     count: Array
     word: Array
     row: Array
+    window: Window | None = None
+    """Of a single convolution, which then needs no table."""
 
 
-def rows_of(graph: Graph, name: str, lanes: int) -> Rows:
-    """The rows of a population; the neurons of lane p are p * words to p * words + words - 1, in C order."""
+def window_lanes(graph: Graph, name: str) -> int:
+    """The most lanes with which a population is a convolution whose addresses are computed: its output channels. 0 for
+    populations with other connections than one convolution along one or two axes."""
+    links = [c for c in connections(graph) if c.dst == name]
+    if len(links) != 1:
+        return 0
+    op = graph[links[0].name].op
+    return op.weight.shape[0] if isinstance(op, Conv) and len(op.weight.shape) <= MOST_AXES + 2 else 0
+
+
+MOST_AXES = 2
+"""Axes of space that nmc_rows_conv walks."""
+
+
+def words_of(graph: Graph, name: str, lanes: int) -> int:
+    """Words of accumulators: what each lane holds one after the other; of a convolution whole channels."""
+    shape = output_shape(graph[name].op)
+    channels = window_lanes(graph, name)
+    if 0 < lanes <= channels:
+        return blocks_of(channels, lanes) * (size_of(shape) // channels)
+    return -(-size_of(shape) // lanes)
+
+
+def rows_of(graph: Graph, name: str, lanes: int, *, shared: bool = True) -> Rows:
+    """The rows of a population; the neurons of lane p are p * words to p * words + words - 1, in C order.
+
+    Rows that are equal are stored once; unless `shared` only those that are the same weights of the model, such as
+    those of a convolution at two places of an image, so that one of them can be changed and no other.
+    """
     neurons = size_of(output_shape(graph[name].op))
     words = -(-neurons // lanes)
     links = sorted((c for c in connections(graph) if c.dst == name), key=lambda link: link.delay)
     if not links:
         return _ticks_only(graph, words, lanes)
+    if shared and 0 < lanes <= window_lanes(graph, name):
+        return _windowed(graph, links[0], lanes)
     dense = all(isinstance(graph[link.name].op, Linear) for link in links)
-    parts = [part for link in links for part in _by_delay(graph, link)]
+    parts = [part for link in links for part in _by_delay(graph, link, shared=shared)]
     if dense:
         return _dense(parts, words, lanes, graph)
-    return _table(parts, words, lanes, graph)
+    return _table(parts, words, lanes, graph, shared=shared)
 
 
 def _ticks_only(graph: Graph, words: int, lanes: int) -> Rows:
@@ -70,7 +102,7 @@ def _ticks_only(graph: Graph, words: int, lanes: int) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Synapses of one delay, or a whole matrix (post, pre) of mantissas."""
+    """Synapses of one delay, or a whole matrix (post, pre) of mantissas. `index` is which weight each synapse is."""
 
     link: Connection
     delay: int
@@ -78,26 +110,47 @@ class _Part:
     pre: Array
     post: Array
     weight: Array
+    index: Array
 
 
 _NONE = np.zeros(0, np.int64)
 
 
-def _by_delay(graph: Graph, link: Connection) -> list[_Part]:
+def _by_delay(graph: Graph, link: Connection, *, shared: bool) -> list[_Part]:
     op = graph[link.name].op
     assert isinstance(op, LinearOp) and op.weight.number is not None
     if isinstance(op, Linear):
-        return [_Part(link, link.delay, op.weight.data.astype(np.int64), _NONE, _NONE, _NONE)]
-    single = op if isinstance(op, Sparse) else synapses(op)
-    mantissa = np.rint(np.ldexp(single.weight.values, -op.weight.number.exponent)).astype(np.int64)
-    later = single.delay.data
+        return [_Part(link, link.delay, op.weight.data.astype(np.int64), _NONE, _NONE, _NONE, _NONE)]
+    pre, post, later, index = places_of(op)
+    weight = op.weight.data.ravel()[index].astype(np.int64)
     found: list[_Part] = []
     for delay in np.unique(later).tolist() or [0]:
-        at = later == delay
-        found.append(
-            _Part(link, link.delay + delay, None, single.pre.data[at], single.post.data[at], mantissa[at])
-        )
+        at = (later == delay) & ((weight != 0) | (not shared))
+        found.append(_Part(link, link.delay + delay, None, pre[at], post[at], weight[at], index[at]))
     return found
+
+
+def places_of(op: LinearOp) -> tuple[Array, Array, Array, Array]:
+    """Every synapse that a connection can have, weights of 0 included: its source, its neuron, its delay, and which
+    element of the weight tensor, in C order, it has."""
+    count = op.weight.data.size
+    if isinstance(op, Linear):
+        post, pre = np.divmod(np.arange(count), op.weight.shape[1])
+        return pre, post, np.zeros(count, np.int64), np.arange(count)
+    if isinstance(op, Sparse):
+        return op.pre.data, op.post.data, op.delay.data, np.arange(count)
+    numbers = Tensor(np.arange(1.0, count + 1).reshape(op.weight.shape))
+    single = synapses(replace(op, weight=numbers, bias=None, accumulator=None))
+    return single.pre.data, single.post.data, single.delay.data, single.weight.data.astype(np.int64) - 1
+
+
+def _windowed(graph: Graph, link: Connection, lanes: int) -> Rows:
+    op = graph[link.name].op
+    assert isinstance(op, Conv)
+    window = window_of(op, lanes)
+    operations = window.operations
+    leg = Leg(link.src, link.name, link.delay, 0, operations.size, operations)
+    return Rows((leg,), False, window.words, window.weights, _NONE, _NONE, _NONE, _NONE, window)
 
 
 def _dense(parts: list[_Part], words: int, lanes: int, graph: Graph) -> Rows:
@@ -122,24 +175,34 @@ def _dense(parts: list[_Part], words: int, lanes: int, graph: Graph) -> Rows:
     return Rows(tuple(legs), True, words, weights, _NONE, _NONE, _NONE, _NONE)
 
 
-def _table(parts: list[_Part], words: int, lanes: int, graph: Graph) -> Rows:
+def _all_pairs(matrix: Array) -> tuple[Array, Array]:
+    pre, post = np.indices(matrix.shape)
+    return pre.ravel(), post.ravel()
+
+
+def _table(parts: list[_Part], words: int, lanes: int, graph: Graph, *, shared: bool) -> Rows:
     legs: list[Leg] = []
     firsts: list[Array] = []
     counts: list[Array] = []
     word_parts: list[Array] = []
     row_parts: list[Array] = []
-    offset = operations = 0
+    same_parts: list[Array] = []
+    offset = operations = weights_before = 0
     for part in parts:
         sources = size_of(output_shape(graph[part.link.src].op))
         if part.matrix is not None:
-            pre, post = np.nonzero(part.matrix.T)
-            weight = part.matrix.T[pre, post]
+            pre, post = np.nonzero(part.matrix.T) if shared else _all_pairs(part.matrix.T)
+            weight, index = part.matrix.T[pre, post], post * part.matrix.shape[1] + pre
         else:
-            pre, post, weight = part.pre, part.post, part.weight
+            pre, post, weight, index = part.pre, part.post, part.weight, part.index
         key = pre * words + post % words
         unique, inverse = np.unique(key, return_inverse=True)
         block = np.zeros((unique.size, lanes), np.int64)
         block[inverse, post // words] = weight
+        same = np.zeros_like(block)
+        same[inverse, post // words] = index + weights_before + 1
+        weights_before += int(index.max(initial=0)) + 1
+        same_parts.append(same)
         source, word = np.divmod(unique, words)
         count = np.bincount(source, minlength=sources)
         first = operations + np.concatenate(([0], np.cumsum(count)[:-1]))
@@ -154,7 +217,13 @@ def _table(parts: list[_Part], words: int, lanes: int, graph: Graph) -> Rows:
     if every.shape[0] == 0:
         every = np.zeros((1, lanes), np.int64)
         word_parts.append(np.zeros(1, np.int64))
-    weights, row = np.unique(every, axis=0, return_inverse=True)
+    if shared or every.shape[0] == 1:
+        weights, row = np.unique(every, axis=0, return_inverse=True)
+    else:
+        _, first_of, row = np.unique(
+            np.concatenate(same_parts), axis=0, return_index=True, return_inverse=True
+        )
+        weights = every[first_of]
     return Rows(
         tuple(legs), False, words, weights, np.concatenate(firsts), np.concatenate(counts),
         np.concatenate(word_parts), row.ravel().astype(np.int64),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nmc.artifact import Artifact
-from nmc.backends.fpga import files, machine
+from nmc.backends.fpga import files, machine, stdp
 from nmc.backends.fpga.machine import Events, Run
 from nmc.backends.fpga.program import Design, Layer, index_bits
 from nmc.ir.tensor import Array
@@ -85,8 +85,8 @@ def check_cycles(expected: Run, got: Run) -> None:
             )
 
 
-def build(simulator: Simulator, found: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files and compile them. Raises RuntimeError with what the tool says."""
+def build(simulator: Simulator, found: Mapping[str, bytes], folder: Path, *, bench: str = "tb") -> None:
+    """Write the files and compile a test bench of theirs. Raises RuntimeError with what the tool says."""
     for name, content in found.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def build(simulator: Simulator, found: Mapping[str, bytes], folder: Path) -> Non
     tool = program(simulator)
     assert tool is not None
     variable = "VERILATOR" if simulator is VERILATOR else "ICARUS"
-    run_command(["make", f"build/{simulator.name}/tb", f"{variable}={tool}"], folder)
+    run_command(["make", f"build/{simulator.name}/{bench}", f"{variable}={tool}"], folder)
 
 
 def run(
@@ -105,6 +105,7 @@ def run(
     *,
     record: tuple[str, ...] = (),
     stall: bool = False,
+    bench: str = "tb",
 ) -> Run:
     """Run the built test bench in a folder on inputs (steps, samples, *shape)."""
     place = folder / "stimulus"
@@ -118,7 +119,7 @@ def run(
         f"+stall={int(stall)}",
         f"+states={int(bool(record))}",
     ]
-    run_command([f"./build/{simulator.name}/tb", *arguments], folder)
+    run_command([f"./build/{simulator.name}/{bench}", *arguments], folder)
     return read_output(design, (folder / "output.txt").read_text(), samples=samples, steps=steps)
 
 
@@ -130,11 +131,13 @@ def run_command(command: list[str], folder: Path) -> None:
 
 
 def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
-    """What the test bench printed: `O sink cycle tick word`, `S layer at states spikes`, `E cycle` after a sample."""
+    """What the test bench printed: `O sink cycle tick word`, `S layer at states spikes`, `W layer row weights`,
+    `E cycle` after a sample."""
     events: list[Events] = []
     rows: list[tuple[int, int, int, int, int]] = []
     words: list[list[list[tuple[int, int, int]]]] = [[[] for _ in design.layers] for _ in range(samples)]
     ticks = [0] * len(design.sinks)
+    learned: list[dict[int, int]] = [{} for _ in design.layers]
     for line in text.splitlines():
         kind, *rest = line.split()
         if kind == "O":
@@ -145,6 +148,8 @@ def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
                 ticks[event[0]] += event[2]
         elif kind == "S" and len(events) < samples:
             words[len(events)][int(rest[0])].append((int(rest[1]), int(rest[2], 16), int(rest[3], 16)))
+        elif kind == "W" and len(events) < samples:
+            learned[int(rest[0])][int(rest[1])] = int(rest[2], 16)
         elif kind == "E":
             last = rows[-1][1] + 1 if rows else 0
             events.append(Events(np.array(rows, np.int64).reshape(-1, 5), last))
@@ -160,7 +165,23 @@ def read_output(design: Design, text: str, *, samples: int, steps: int) -> Run:
             v[layer.name], i[layer.name], fired[layer.name] = _states(
                 layer, [sample[k] for sample in words], steps
             )
-    return Run(tuple(events), v, i, fired, {})
+    weights = {
+        stdp.connection_of(layer): stdp.matrix_of(layer, _rows(layer, written))
+        for layer, written in zip(design.layers, learned, strict=True)
+        if layer["STDP"]
+    }
+    return Run(tuple(events), v, i, fired, {}, weights)
+
+
+def _rows(layer: Layer, written: Mapping[int, int]) -> Array:
+    """The rows of weights of a fully connected layer without what fills a power of two, some of them written."""
+    bits, stride = layer["WEIGHT_BITS"], 1 << (layer.words - 1).bit_length()
+    columns = files.fields(layer.memory("weights"), [bits] * layer["P"])
+    rows = np.zeros((layer["SOURCES"] * stride, layer["P"]), np.int64)
+    rows[: len(columns[0])] = np.stack(columns, axis=1)
+    for row, word in written.items():
+        rows[row] = [word >> p * bits & ((1 << bits) - 1) for p in range(layer["P"])]
+    return files.signed(rows, bits).reshape(-1, stride, layer["P"])[:, : layer.words]
 
 
 def _event(design: Design, place: list[int], word: str) -> tuple[int, int, int, int, int]:

@@ -23,12 +23,11 @@ from nmc.frontend.onnx.fitting import (
 from nmc.frontend.onnx.lift import Lifted, lift
 from nmc.frontend.onnx.moves import Moves
 from nmc.frontend.onnx.prove import Proof, prove
-from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet
 from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles, compressed
 from nmc.frontend.onnx.values import Axis
 from nmc.frontend.onnx.words import equation
-from nmc.ir.graph import Graph, Layout
+from nmc.ir.graph import Graph, Layout, Slots
 from nmc.ir.ops import (
     Conv,
     Elementwise,
@@ -61,10 +60,11 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tile is in the graph: a node, and how many steps back."""
+    """Where a tile is in the graph: a node, how many steps back, and what the node's output is to be scaled by."""
 
     node: str
     delay: int
+    factor: Array | None = None
 
 
 class Builder(Moves):
@@ -113,11 +113,21 @@ class Builder(Moves):
             if name in self.net.inputs:
                 yield Layout(name, axis_names(axes))
         for given in self.net.given:
-            yield Layout(given.name, axis_names(given.axes), last=given.last)
+            yield Layout(given.name, axis_names(given.axes), over_time=given.over_time)
         for kept in self.net.kept:
             variable = self._variable(kept) if kept.leaving else None
             if variable is not None:
                 yield Layout(kept.leaving, axis_names(self.axes[kept.entering]), variable, kept.entering)
+        for buffer in self.net.buffers:
+            found = [self._age(tile) for tile in buffer.slots]
+            where = self.places.get(found[0][0])
+            if where is not None and where.factor is None and len({base for base, _ in found}) == 1:
+                axes = axis_names(self.axes[buffer.entering])
+                ages = tuple(where.delay + age for _, age in found)
+                sizes = features(self.axes[buffer.entering])
+                wide = [axis for axis, size in enumerate(sizes) if size != 1]
+                slots = Slots(wide[buffer.axis], ages)
+                yield Layout(buffer.leaving, axes, f"{where.node}.out", buffer.entering, slots=slots)
 
     def _variable(self, kept: Kept) -> str | None:
         """The `node.variable` that a state of the file is; None if nothing of the graph is it."""
@@ -126,7 +136,7 @@ class Builder(Moves):
             if all(each is not kept for each in self.home[tile].kept):
                 continue
             variable = kept.leaving if found is None else found.variables.get(kept.leaving)
-            if variable is not None and variable != "wait":
+            if variable is not None:
                 return f"{name}.{variable}"
         place = self.places.get(kept.next)
         return f"{place.node}.out" if place is not None and place.delay == 0 else None
@@ -219,8 +229,8 @@ class Builder(Moves):
         }
         return outside | {each.leaf for each in cluster.kept}
 
-    def _population(self, tile: int) -> str:
-        """The node that gives what leaves a population."""
+    def _population(self, tile: int) -> Place:
+        """Where that is which leaves a population."""
         lifted, program, inputs = self.lifted[tile]
         cluster = self.home[tile]
         key = tuple(sorted(each.leaf for each in cluster.kept))
@@ -232,7 +242,7 @@ class Builder(Moves):
             name = self._elementwise(tile, program, before, [each.initial for each in cluster.kept], shape)
             self.lifted[tile] = (None, program, before)
             self.node_of[tile] = name
-            return name
+            return Place(name, 0)
         neuron = reshaped(lifted.neuron, self.tiles.shapes[tile], shape)
         name = next((name for known, name in self.populations.get(key, ()) if known == neuron), None)
         if name is None:
@@ -250,11 +260,8 @@ class Builder(Moves):
                         Loc(self.file, name),
                     )
                 )
-        if bool(np.all(np.abs(lifted.amplitude - 1) <= 1e-6)):
-            return name
-        scale = self.add(f"{name}.scale", Scale(shape, real(lifted.amplitude, shape)))
-        self.connect(name, scale, 0, "")
-        return scale
+        unit = bool(np.all(np.abs(lifted.amplitude - 1) <= 1e-6))
+        return Place(name, 0, None if unit else lifted.amplitude)
 
     def _with_biases(self, lifted: Lifted, inputs: list[int]) -> tuple[Lifted | None, list[int]]:
         """Constants of the neuron's input as the bias of a layer before it that serves it alone."""
@@ -318,7 +325,18 @@ class Builder(Moves):
     # ---- sources ----------------------------------------------------------------------------------------------
 
     def place(self, tile: int) -> Place:
-        """Where a tile is; it is made if it is not there yet."""
+        """Where a tile itself is, scaled already; it is made if it is not there yet."""
+        place = self._unscaled(tile)
+        if place.factor is None:
+            return place
+        shape = output_shape(self.nodes[place.node])
+        scale = self.add(f"{place.node}.scale", Scale(shape, real(place.factor, shape)))
+        self.connect(place.node, scale, 0, "")
+        self.places[tile] = Place(scale, place.delay)
+        return self.places[tile]
+
+    def _unscaled(self, tile: int) -> Place:
+        """Where a tile is up to a factor, which may cancel with that of a sum."""
         if tile not in self.places:
             self.places[tile] = self._make(tile)
         return self.places[tile]
@@ -328,7 +346,7 @@ class Builder(Moves):
         if tile in self.by_leaf:
             return self._old(self.by_leaf[tile])
         if tile in self.home:
-            return Place(self._population(tile), 0)
+            return self._population(tile)
         if isinstance(op, Scalar):
             return Place(self._loose(tile), 0)
         if op is Kind.LINEAR and isinstance(attr, tuple):
@@ -351,17 +369,13 @@ class Builder(Moves):
             return Place(name, 0)
         if op is Kind.CONST:
             return Place(self._constant(tile), 0)
-        raise Refusal(
-            "NMC054",
-            f"`{self.tiles.names[tile]}` has no place on a neuromorphic target: a softmax is not elementwise",
-            help="cut it off the model; the highest value is the same without it",
-        )
+        raise AssertionError(f"a leaf that is not in the step: {op} {attr}")
 
     def _old(self, kept: Kept) -> Place:
         """A value of the step before: an edge with a delay, and what it is before step 0 if that is not zero."""
         if not kept.initial.any():
-            now = self.place(kept.next)
-            return Place(now.node, now.delay + 1)
+            now = self._unscaled(kept.next)
+            return Place(now.node, now.delay + 1, now.factor)
         shape = self._shape_like([], self.tiles.shapes[kept.leaf])
         code = (Instruction(Scalar.MUL, (1, 2)), Instruction(Scalar.ADD, (0, 4)))
         constants = (real(kept.initial, shape), Tensor(np.float32(0).reshape(())))
@@ -469,11 +483,17 @@ class Builder(Moves):
 
     def _demand_terms(self, terms: Sequence[Term], name: str, port: str, shape: Shape) -> None:
         for term in self._with_delays(terms, name, port, shape):
-            where = self.place(term.tile)
+            where = self._unscaled(term.tile)
+            product = term.factor
+            if product is not None and where.factor is not None:
+                product = product * where.factor
+                product = None if bool(np.all(np.abs(product - 1) <= 1e-6)) else product
+            else:
+                where = self.place(term.tile)
             node = self.shaped(where.node, shape)
             delay = where.delay
-            if term.factor is not None:
-                factor = factor_of(term.factor, self.tiles.shapes[term.tile], shape)
+            if product is not None:
+                factor = factor_of(product, self.tiles.shapes[term.tile], shape)
                 scale = self.add(f"{name}.scale", Scale(shape, factor))
                 self.connect(node, scale, delay, "")
                 node, delay = scale, 0

@@ -12,7 +12,7 @@ from nmc.frontend.onnx.elementwise import Builder
 from nmc.frontend.onnx.movement import Args, data, known, optional, position, reshape, shape_of
 from nmc.frontend.onnx.read import NodeIn
 from nmc.frontend.onnx.refuse import Refusal
-from nmc.frontend.onnx.tiles import ConvAttr, PoolAttr
+from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, squeeze
 from nmc.frontend.onnx.values import BATCH, TIME, Axis, Space, Traced, Value
 from nmc.ir.ops import Pooling, window_shape
 from nmc.ir.program import Scalar
@@ -459,7 +459,11 @@ def _reduced(space: Space, op: str, value: Value, axis: int) -> Value:
     size = prod(token for token in tokens if isinstance(token, int))
     if size == 1:
         return value
-    if op in {"ReduceSum", "ReduceMean"}:
+    first = space.select(value, axis, np.array([0]))
+    stacked = (
+        space.tiles.ops[value.tiles[0]] is Kind.GATHER and space.tiles.ops[first.tiles[0]] is not Kind.GATHER
+    )
+    if op in {"ReduceSum", "ReduceMean"} and not stacked:
         rank = len(value.axes)
         perm = [*(k for k in range(rank) if k != axis), axis]
         turned = space.transpose(value, perm)
@@ -467,26 +471,53 @@ def _reduced(space: Space, op: str, value: Value, axis: int) -> Value:
         summed = linear(space, turned, row, "row", lambda w: w)
         back = [perm.index(k) for k in range(rank)]
         return space.transpose(summed, back)
-    total = space.select(value, axis, np.array([0]))
+    total = first
     for k in range(1, size):
         total = build(combine, total, space.select(value, axis, np.array([k])))
+    if op == "ReduceMean":
+        total = build(Scalar.MUL, total, 1.0 / size)
     assert isinstance(total, Value)
     return total
 
 
 def _softmax(space: Space, node: NodeIn, args: Args) -> list[Traced]:
+    """exp(x) over its sum along an axis, or its logarithm; the largest x is taken off first, as frameworks do."""
     value = data(args)
     if not isinstance(value, Value):
-        raise Refusal("NMC054", "a softmax of a constant")
-    axis = position(int(node.attrs.get("axis", -1)), len(value.axes))
+        raise Refusal("NMC054", f"a {node.op} of a constant")
+    rank = len(value.axes)
+    axis = position(int(node.attrs.get("axis", -1)), rank)
     tokens = value.axes[axis]
     if TIME in tokens or (BATCH in tokens and space.batch > 1):
-        raise Refusal("NMC060", "a softmax over time or samples")
-    size = space.size(tokens, 1)
-    if size == 1:
-        return [Builder(space)(Scalar.ADD, Builder(space)(Scalar.MUL, value, 0.0), 1.0)]
-    place = sum(len([t for t in each if isinstance(t, int)]) for each in value.axes[:axis])
-    return [Value(value.axes, tuple(space.tiles.softmax(tile, place) for tile in space.filled(value)))]
+        raise Refusal("NMC060", f"a {node.op} over time or samples")
+    perm = [*(k for k in range(rank) if k != axis), axis]
+    turned = space.transpose(value, perm)
+    build = Builder(space)
+    low = build(Scalar.SUB, turned, _highest(space, turned))
+    high = build(Scalar.EXP, low)
+    assert isinstance(high, Value)
+    ones = np.ones((1, space.shape_of_features(turned)[-1]), np.float32)
+    total = linear(space, high, ones, "row", lambda w: w)
+    result = (
+        build(Scalar.DIV, high, total)
+        if node.op == "Softmax"
+        else build(Scalar.SUB, low, build(Scalar.LOG, total))
+    )
+    assert isinstance(result, Value)
+    return [space.transpose(result, [perm.index(k) for k in range(rank)])]
+
+
+def _highest(space: Space, value: Value) -> Value:
+    """The maximum along the last axis, which is kept."""
+    sizes = space.shape_of_features(value)
+    lead = [size for size in sizes[:-1] if size != 1]
+    rows = (prod(lead), sizes[-1])
+    attr = PoolAttr(rows, Pooling.MAX, rows[1:], rows[1:], ((0, 0),))
+    tiles: list[int] = []
+    for tile in space.filled(value):
+        flat = space.tiles.reshape(tile, squeeze(rows))
+        tiles.append(space.tiles.reshape(space.tiles.pool(flat, attr), tuple(lead)))
+    return Value((*value.axes[:-1], ()), tuple(tiles), value.kind)
 
 
 HANDLERS: Mapping[str, Callable[[Space, NodeIn, Args], list[Traced]]] = {
@@ -496,7 +527,7 @@ HANDLERS: Mapping[str, Callable[[Space, NodeIn, Args], list[Traced]]] = {
     **dict.fromkeys(("AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool"), _pool),
     "BatchNormalization": _batch_norm,
     **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"), _reduce),
-    "Softmax": _softmax,
+    **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
 }
 
 __all__ = ["HANDLERS", "linear", "reshape", "shape_of"]

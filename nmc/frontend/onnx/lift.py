@@ -94,17 +94,14 @@ class _Reader:
     def _uncap(self) -> None:
         """Without guards on the number of spikes that no run reaches."""
         algebra = self.algebra
+        counts = [each for each in algebra.atoms if isinstance(each, Opaque) and each.op is Scalar.FLOOR]
         for number, atom in enumerate(list(algebra.atoms)):
             if not isinstance(atom, Step):
                 continue
-            opaque = [key for key in atom.form if len(key) == 1 and isinstance(algebra.atoms[key[0]], Opaque)]
-            offset = atom.form.get((), np.zeros(()))
-            if (
-                len(opaque) == 1
-                and set(atom.form) <= {(), opaque[0]}
-                and bool(np.all(offset <= -COUNT_LIMIT))
-            ):
-                self.capped = float(-np.max(offset))
+            levels = [algebra.level(atom.form, count.args[0]) for count in counts]
+            far = [level for level in levels if level is not None and bool(np.all(level >= COUNT_LIMIT))]
+            if far:
+                self.capped = float(np.rint(np.min(far[0]))) - 1
                 self.out = algebra.assume(self.out, number, true=False)
                 self.next = {
                     name: algebra.assume(form, number, true=False) for name, form in self.next.items()
@@ -371,7 +368,9 @@ class _Reader:
     ) -> Iterator[Parameters]:
         """The membrane with each spike and reset that its comparisons suggest."""
         yield replace(base, minimum=minimum)
-        counts = any(isinstance(atom, Opaque) and atom.op is Scalar.FLOOR for atom in self.algebra.atoms)
+        counts = any(
+            self._counts(atom) for form in (self.out, *self.next.values()) for key in form for atom in key
+        )
         for threshold, comparison in self._thresholds(h, late):
             fires = replace(base, minimum=minimum, threshold=threshold, comparison=comparison)
             for when in ResetWhen if late else (ResetWhen.SAME_STEP,):
@@ -385,6 +384,10 @@ class _Reader:
                     yield replace(shared, reset=Reset.SUBTRACT)
                     for value in self._reset_values(h):
                         yield replace(shared, reset=Reset.TO_VALUE, value=value)
+
+    def _counts(self, number: int) -> bool:
+        atom = self.algebra.atoms[number]
+        return isinstance(atom, Opaque) and atom.op is Scalar.FLOOR
 
     def _thresholds(self, h: Form, late: Sequence[int]) -> list[tuple[Array, Comparison]]:
         """Where spikes may arise: zeros of the comparisons in terms of the membrane."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nmc.diagnostics import Diagnostic, Loc, note
 from nmc.frontend.onnx.build import Builder
+from nmc.frontend.onnx.held import held
 from nmc.frontend.onnx.read import ModelIn, Port, read
-from nmc.frontend.onnx.refuse import Refusal
+from nmc.frontend.onnx.refuse import TRACED, Refusal
 from nmc.frontend.onnx.roll import roll
 from nmc.frontend.onnx.states import pair
 from nmc.frontend.onnx.step import Given, Kept, StepNet, normalized
@@ -19,7 +20,7 @@ from nmc.frontend.onnx.sweep import swept
 from nmc.frontend.onnx.tiles import Kind
 from nmc.frontend.onnx.trace import Plan, Trace, Tracer
 from nmc.frontend.onnx.values import BATCH, TIME, Axis, Value
-from nmc.ir.graph import Graph
+from nmc.ir.graph import Graph, replace_graph
 
 STAND_IN_BATCH = 1009
 """Samples where the file does not say how many: a prime that no axis of features has."""
@@ -50,7 +51,9 @@ def load(
     inferred is a note of the graph. Raises CompileError with the node, the operator and a way out.
     """
     try:
-        return _load(read(path), dict(states or {}), time_axis, steps)
+        # Wild constants, and lifts that are tried and dropped, overflow without harm.
+        with np.errstate(all="ignore"):
+            return _load(read(path), dict(states or {}), time_axis, steps)
     except Refusal as refusal:
         raise refusal.finding(path.name) from None
     except RecursionError:
@@ -78,37 +81,45 @@ def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, step
     if states and single is not None:
         raise Refusal("NMC058", "the named states are not in the model")
     for reading in _sequence_readings(model, time_axis, steps):
+        trace: Trace | None = None
         try:
             trace = Tracer(model, reading.plan).run()
             if not _remembers(trace) and time_axis is None:
                 continue
-            rolled = roll(trace)
-            if not rolled.net.kept and time_axis is None:
-                continue
-            net = StepNet(
-                rolled.net.tiles,
-                rolled.net.inputs,
-                rolled.net.kept,
-                rolled.net.given,
-                (
-                    _note(
-                        model,
-                        "NMC071",
-                        f"{reading.words}; {rolled.steps} steps are the repetition of one, "
-                        f"compared in {rolled.compared} values",
-                    ),
-                    *_silenced(model, trace),
-                ),
-            )
-            return _finish(model, net, reading.plan)
+            return _finish(model, _rolled(model, trace, reading.words), reading.plan)
         except Refusal as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.after(trace is not None))
     if single is not None:
-        _refuse_lost_state(single)
-        return _finish(model, _step_net(model, single, {}, {}), single.plan)
+        return _one_step(model, single, refusals)
     if not refusals:
         raise Refusal("NMC055", "the model has no input whose axes can be read")
     raise max(refusals, key=lambda refusal: refusal.progress)
+
+
+def _rolled(model: ModelIn, trace: Trace, words: str) -> StepNet:
+    """The step of a trace that holds many."""
+    rolled = roll(trace)
+    found = f"{words}; {rolled.steps} steps are the repetition of one, compared in {rolled.compared} values"
+    return replace(rolled.net, notes=(_note(model, "NMC071", found), *_silenced(model, trace)))
+
+
+def _one_step(model: ModelIn, single: Trace, refusals: Sequence[Refusal]) -> Graph:
+    """A model without states and without time: steps over one and the same input, or a network without time."""
+    unrolled = held(single)
+    if unrolled is not None:
+        names = " and ".join(f"`{port.name}`" for port in model.graph.inputs)
+        words = f"{names} enters in each of {unrolled.plan.steps} steps"
+        graph = _finish(model, _rolled(model, unrolled, words), single.plan)
+        ends = set(single.plan.axes)
+        layouts = tuple(
+            replace(each, held=unrolled.plan.steps) if each.name in ends else each for each in graph.layouts
+        )
+        return replace_graph(graph, layouts=layouts)
+    late = [refusal for refusal in refusals if refusal.progress >= TRACED]
+    if late:
+        raise max(late, key=lambda refusal: refusal.progress)
+    _refuse_lost_state(single)
+    return _finish(model, _step_net(model, single, {}, {}), single.plan)
 
 
 def _note(model: ModelIn, code: str, message: str, where: str | None = None) -> Diagnostic:
@@ -119,7 +130,7 @@ def _finish(model: ModelIn, net: StepNet, plan: Plan) -> Graph:
     """The graph of a step."""
     if model.half:
         half = _note(model, "NMC076", "numbers stored in half precision are computed in single precision")
-        net = StepNet(net.tiles, net.inputs, net.kept, net.given, (*net.notes, half))
+        net = replace(net, notes=(*net.notes, half))
     builder = Builder(normalized(swept(normalized(net))), model.file, plan.axes)
     graph = builder.build()
     proved = sum(proof.points for proof in builder.proofs)
@@ -238,8 +249,8 @@ def _refuse_lost_state(trace: Trace) -> None:
 
 
 def _sequence_readings(model: ModelIn, time_axis: int | None, steps: int | None) -> Iterator[Reading]:
-    ports = [port for port in model.graph.inputs if port.dims]
-    if not ports:
+    ports = model.graph.inputs
+    if not ports or not all(port.dims for port in ports):
         return
     rank = min(len(port.dims or ()) for port in ports)
     if steps is not None:

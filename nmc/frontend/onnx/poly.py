@@ -22,6 +22,15 @@ CLOSE = 2e-6
 LARGEST = 400
 """Terms of a form; a larger program is kept as it is."""
 
+LONGEST = 6_000
+"""Sums that may be formed for one program; those of real neurons take up to 2,000."""
+
+WHOLE = frozenset({Scalar.FLOOR, Scalar.CEIL, Scalar.ROUND, Scalar.TRUNC})
+"""Functions that give whole numbers."""
+
+STAIRS = 16
+"""A whole number that is bounded by so many is the sum of comparisons with each."""
+
 Monomial = tuple[int, ...]
 Form = dict[Monomial, Array]
 
@@ -76,6 +85,7 @@ class Algebra:
 
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
+        self.sums = 0
 
     # ---- atoms ------------------------------------------------------------------------------------------------
 
@@ -90,6 +100,8 @@ class Algebra:
     def number(self, value: Array | float) -> Form:
         """The form of a constant."""
         array = np.asarray(value, np.float64)
+        if not bool(np.isfinite(array).all()):
+            raise TooComplex
         return {(): array} if bool(np.any(array != 0)) else {}
 
     def _atom(self, new: Step | Opaque) -> int:
@@ -148,6 +160,9 @@ class Algebra:
 
     def add(self, *forms: Form) -> Form:
         """The sum; what cancels up to single precision is gone."""
+        self.sums += 1
+        if self.sums > LONGEST:
+            raise TooComplex
         parts: dict[Monomial, list[Array]] = {}
         for form in forms:
             for monomial, value in form.items():
@@ -220,24 +235,21 @@ class Algebra:
         return bool(np.all(gap == 0)) and (a.strict or not b.strict)
 
     def _counted(self, step: int, opaque: Sequence[int]) -> int:
-        """[e - c >= 0] with 0 <= c <= 1 beside floor(e) is [e - 1 >= 0]: the floor is 0 in between."""
+        """Beside floor(e), [e - c >= 0] with 0 <= c <= 1 is [e - 1 >= 0]: the floor is 0 in between.
+
+        So it is for each function that gives whole numbers, about where it is 0.
+        """
         atom = self.atoms[step]
         assert isinstance(atom, Step)
         for number in opaque:
             function = self.atoms[number]
-            if not isinstance(function, Opaque) or function.op is not Scalar.FLOOR:
+            if not isinstance(function, Opaque) or function.op not in WHOLE:
                 continue
-            ratio = self.ratio(atom.form, function.args[0])
-            if ratio is None or not bool(np.all(ratio > 0)):
+            level = self.level(atom.form, function.args[0])
+            if level is None or not bool(np.all(_is_zero_from(function.op, level, strict=atom.strict))):
                 continue
-            gap = self.constant(self.subtract(function.args[0], self.scaled(atom.form, 1 / ratio)))
-            if gap is None or not bool(np.all((gap >= 0) & (gap <= 1 + CLOSE))):
-                continue
-            if atom.strict and bool(np.any(np.abs(gap - 1) <= CLOSE)):
-                continue
-            return self._single(
-                self.step(self.subtract(function.args[0], self.number(1.0)), strict=False), step
-            )
+            reached = self.reaches(function, np.ones(()))
+            return step if reached is None else self._single(reached, step)
         return step
 
     def _single(self, form: Form, default: int) -> int:
@@ -265,6 +277,14 @@ class Algebra:
         if all(equal(np.asarray(a[key]), np.asarray(factor * b[key])) for key in keys):
             return factor
         return None
+
+    def level(self, step: Form, of: Form) -> Array | None:
+        """The level c for which a step's form is a positive multiple of another form less c; None if it is not."""
+        ratio = self.ratio(step, of)
+        if ratio is None or not bool(np.all(ratio > 0)):
+            return None
+        gap = self.constant(self.subtract(of, self.scaled(step, 1 / ratio)))
+        return None if gap is None else _snapped(gap)
 
     # ---- comparisons and functions ----------------------------------------------------------------------------
 
@@ -309,11 +329,72 @@ class Algebra:
             return self.number(((value > 0) if strict else (value >= 0)).astype(np.float64))
         lead = form[min(key for key in form if key)]
         if bool(np.all(lead > 0)):
-            return {(self._atom(Step(self.scaled(form, 1 / lead), strict)),): np.ones(())}
+            return self._positive_step(self.scaled(form, 1 / lead), strict=strict)
         if bool(np.all(lead < 0)):
-            atom = self._atom(Step(self.scaled(form, 1 / lead), not strict))
-            return {(): np.ones(()), (atom,): -np.ones(())}
+            other = self._positive_step(self.scaled(form, 1 / lead), strict=not strict)
+            return self.subtract(self.number(1.0), other)
         return {(self._atom(Step(form, strict)),): np.ones(())}
+
+    def _positive_step(self, form: Form, *, strict: bool) -> Form:
+        whole = self._whole_step(form, strict=strict)
+        return {(self._atom(Step(form, strict)),): np.ones(())} if whole is None else whole
+
+    def _whole_step(self, form: Form, *, strict: bool) -> Form | None:
+        """[f + c > 0] of a function f that gives whole numbers, as a comparison of its argument."""
+        keys = [key for key in form if key]
+        if len(keys) != 1 or len(keys[0]) != 1:
+            return None
+        function = self.atoms[keys[0][0]]
+        if not isinstance(function, Opaque) or function.op not in WHOLE:
+            return None
+        level = _snapped(-form.get((), np.zeros(())))
+        return self.reaches(function, np.floor(level) + 1 if strict else np.ceil(level))
+
+    def reaches(self, function: Opaque, count: Array) -> Form | None:
+        """[f >= count] of a function that gives whole numbers; None if neurons differ in how it is compared."""
+        match function.op:
+            case Scalar.FLOOR:
+                level, closed = count, np.array(True)
+            case Scalar.CEIL:
+                level, closed = count - 1, np.array(False)
+            case Scalar.ROUND:
+                level, closed = count - 0.5, count % 2 == 0
+            case _:
+                level, closed = np.where(count >= 1, count, count - 1), count >= 1
+        if bool(np.any(closed)) != bool(np.all(closed)):
+            return None
+        return self.step(self.subtract(function.args[0], self.number(level)), strict=not bool(np.all(closed)))
+
+    def _clipped(self, op: Scalar, a: Form, b: Form) -> Form | None:
+        """The smaller or larger of a whole number and a constant, where that makes it one of few."""
+        found = self._staircase(op, a, self.constant(b))
+        return found if found is not None else self._staircase(op, b, self.constant(a))
+
+    def _staircase(self, op: Scalar, form: Form, bound: Array | None) -> Form | None:
+        """A whole number between 0 and a small bound, as the sum of the steps that it reaches."""
+        found = [each for key in form for number in key if isinstance(each := self.atoms[number], Opaque)]
+        if not found or found[0].op not in WHOLE or bound is None or bound.ndim:
+            return None
+        function = {(self._atom(found[0]),): np.ones(())}
+        if op is Scalar.MAX and bound == 0:
+            alone = [value for key, value in form.items() if len(key) == 1 and self.is_step(key[0])]
+            if len(alone) != 1:
+                return None
+            largest = alone[0]
+            inner = self.apply(Scalar.MIN, [function, self.number(largest)])
+        elif op is Scalar.MIN:
+            largest = bound
+            inner = self.apply(Scalar.MAX, [function, {}])
+        else:
+            return None
+        if largest.ndim or not 1 <= largest <= STAIRS or largest % 1 or not self.same(form, inner):
+            return None
+        steps = [self.reaches(found[0], np.asarray(float(n))) for n in range(1, int(largest) + 1)]
+        return (
+            None
+            if any(each is None for each in steps)
+            else self.add(*(each for each in steps if each is not None))
+        )
 
     def function(self, op: Scalar, args: Sequence[Form]) -> Form:
         """A function of forms, evaluated where they are constants."""
@@ -365,6 +446,8 @@ class Algebra:
             case Scalar.EQUAL:
                 difference = self.subtract(a, b)
                 return self.subtract(self.step(difference, strict=False), self.step(difference, strict=True))
+            case Scalar.MAX | Scalar.MIN if (stairs := self._clipped(op, a, b)) is not None:
+                return stairs
             case Scalar.MAX:
                 difference = self.subtract(a, b)
                 return self.add(b, self.multiply(self.step(difference, strict=True), difference))
@@ -379,6 +462,25 @@ class Algebra:
                 return self.subtract(both, one)
             case _:
                 return self.function(op, args)
+
+
+def _snapped(level: Array) -> Array:
+    """The multiple of a half that a number is, up to single precision."""
+    near = np.rint(2 * level) / 2
+    return np.where(np.abs(level - near) <= CLOSE, near, level)
+
+
+def _is_zero_from(op: Scalar, level: Array, *, strict: bool) -> Array:
+    """Whether a function that gives whole numbers is 0 where its argument is past a level and it is not yet 1."""
+    match op:
+        case Scalar.FLOOR:
+            return (level >= 0) & ((level < 1) | ((level == 1) & (not strict)))
+        case Scalar.CEIL:
+            return ((level > -1) | ((level == -1) & strict)) & (level <= 0)
+        case Scalar.ROUND:
+            return (level >= -0.5) & (level <= 0.5)
+        case _:
+            return (np.abs(level) < 1) | (level == (-1 if strict else 1))
 
 
 def forms(

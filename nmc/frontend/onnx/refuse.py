@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from nmc.diagnostics import CompileError, Loc, error
 
+TRACED = 1_000_000_000
+"""More than the operators of any file."""
+
 
 class Refusal(Exception):  # noqa: N818 - the field's word for it
     """A part of a file that has no meaning here, under the reading that was tried.
@@ -32,6 +35,11 @@ class Refusal(Exception):  # noqa: N818 - the field's word for it
         if self.node is None:
             self.node = node
         self.progress = max(self.progress, progress)
+        return self
+
+    def after(self, traced: bool) -> Refusal:
+        """The same refusal, before all others if the whole file had a meaning under the reading that was tried."""
+        self.progress += TRACED if traced else 0
         return self
 
     def finding(self, file: str) -> CompileError:

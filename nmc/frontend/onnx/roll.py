@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nmc.frontend.onnx.evaluate import evaluate
+from nmc.frontend.onnx.readout import readout
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.step import Given, Kept, StepNet, simulate
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.frontend.onnx.trace import Trace
-from nmc.frontend.onnx.values import Value
+from nmc.frontend.onnx.values import TIME, Value
+from nmc.ir.graph import OverTime
 from nmc.ir.program import TRUTH, Scalar
 from nmc.ir.tensor import Array
 
@@ -59,6 +61,7 @@ class _Timeline:
             tile: max((self.time[user] for user in self.users[tile]), default=-1) for tile in self.cone
         }
         self._reach = reach
+        self._since = self._beginnings()
 
     def crossing(self, step: int) -> list[int]:
         """What is kept from `step` for later: as few values as possible, in the order of their numbers."""
@@ -75,7 +78,12 @@ class _Timeline:
         kept: set[int] = set()
         while queue:
             tile = -heapq.heappop(queue)
-            movable = self.tiles.args[tile] and self.tiles.ops[tile] not in TRUTH and tile not in self.given
+            movable = (
+                self.tiles.args[tile]
+                and self.tiles.ops[tile] not in TRUTH
+                and tile not in self.given
+                and not self._accumulates(tile)
+            )
             if movable and all(self.time[user] > step or user in later for user in self.users[tile]):
                 later.add(tile)
                 for arg in self.tiles.args[tile]:
@@ -85,6 +93,22 @@ class _Timeline:
             else:
                 kept.add(tile)
         return kept
+
+    def _beginnings(self) -> dict[int, int]:
+        """The first step from which each tile accumulates, element by element and in every step."""
+        since: dict[int, int] = {}
+        for tile in self.cone:
+            now = self.time[tile]
+            since[tile] = now
+            if isinstance(self.tiles.ops[tile], Scalar) and self.tiles.ops[tile] not in TRUTH:
+                before = [since[arg] for arg in self.tiles.args[tile] if self.time[arg] >= max(now - 1, 0)]
+                since[tile] = min([now, *before])
+        return since
+
+    def _accumulates(self, tile: int) -> bool:
+        """Whether a tile sums up all steps until now, so that the next step needs the sum and not its terms."""
+        args = {arg for arg in self.tiles.args[tile] if self.tiles.ops[arg] is not Kind.CONST}
+        return len(args) > 1 and self.time[tile] >= 3 and self._since[tile] <= 1
 
     def _essential(self, kept: set[int]) -> list[int]:
         """Without what can be computed, element by element, of the rest."""
@@ -135,7 +159,8 @@ class _Timeline:
             if self.tiles.ops[tile] is Kind.INPUT and tile not in leaves:
                 attr = self.tiles.attrs[tile]
                 assert isinstance(attr, tuple)
-                leaves[tile] = _random(self.tiles.shapes[tile], f"{attr[0]} {step - attr[1]}")
+                age = 0 if self.time[tile] < 0 else step - attr[1]
+                leaves[tile] = _random(self.tiles.shapes[tile], f"{attr[0]} {age}")
         values = evaluate(self.tiles, born, leaves, SAMPLES)
         return {
             tile: (self.tiles.shapes[tile], self.tiles.ops[tile] is Kind.INPUT, values[tile]) for tile in born
@@ -153,7 +178,7 @@ def _seed(text: str) -> int:
 
 def roll(trace: Trace) -> Rolled:
     """The step of an unrolled trace. Raises Refusal if it does not repeat itself."""
-    outputs = _outputs(trace)
+    outputs, over = _spread(trace, _outputs(trace))
     line = _Timeline(trace, outputs)
     steps = trace.plan.steps
     if steps < 3:
@@ -176,8 +201,9 @@ def roll(trace: Trace) -> Rolled:
     every = tiles.rebuild([outputs[name].tiles[-2] for name in names if outputs[name].timed], known)
     final = {**_shifted(tiles, line.cone, steps - 1, inputs, new), **new}
     only = tiles.rebuild([outputs[name].tiles[-1] for name in names if not outputs[name].timed], final)
+    axes = {name: value.axes for name, value in trace.outputs.items() if isinstance(value, Value)}
     given = tuple(
-        Given(name, (only if is_last else every).pop(0), outputs[name].axes, is_last)
+        Given(name, (only if is_last else every).pop(0), axes[name], over[name])
         for name, is_last in zip(names, last, strict=True)
     )
     zero = tuple(Kept(leaf, root, np.zeros((), np.float32)) for leaf, root in zip(leaves, nexts, strict=True))
@@ -201,6 +227,19 @@ def _outputs(trace: Trace) -> dict[str, Value]:
     if not found:
         raise Refusal("NMC059", "no output depends on an input")
     return found
+
+
+def _spread(trace: Trace, outputs: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, OverTime]]:
+    """The outputs with what each step adds to a sum over time in its place, and what the file makes of it."""
+    found = dict(outputs)
+    over: dict[str, OverTime] = {}
+    for name, value in outputs.items():
+        over[name] = OverTime.EVERY if value.timed else OverTime.LAST
+        reduced = None if value.timed else readout(trace.tiles, value.tiles[0], trace.plan.steps)
+        if reduced is not None:
+            over[name] = reduced.over
+            found[name] = Value(((TIME,), *value.axes), reduced.terms, value.kind)
+    return found, over
 
 
 def _inputs(tiles: Tiles, cone: Sequence[int]) -> dict[str, int]:
@@ -291,6 +330,8 @@ def _started(net: StepNet, trace: Trace, outputs: Mapping[str, Value]) -> Rolled
         name: rng.normal(0.3, 1.0, (steps, samples, *trace.tiles.shapes[tile]))
         for name, tile in net.inputs.items()
     }
+    if any(trace.tiles.times[tile] < 0 for tile in net.inputs.values()):
+        inputs = {name: np.broadcast_to(array[:1], array.shape) for name, array in inputs.items()}
     leaves: dict[int, Array] = {}
     for tile in trace.tiles.cone([tile for value in outputs.values() for tile in value.tiles]):
         attr = trace.tiles.attrs[tile]
@@ -300,7 +341,7 @@ def _started(net: StepNet, trace: Trace, outputs: Mapping[str, Value]) -> Rolled
     wanted = evaluate(trace.tiles, roots, leaves, samples)
     compared = _agree(net, inputs, outputs, wanted)
     if compared == 0:
-        net = _with_initial(net, trace, inputs, leaves)
+        net = _with_initial(net, trace, outputs, inputs, leaves)
         compared = _agree(net, inputs, outputs, wanted)
     if compared == 0:
         raise Refusal(
@@ -328,11 +369,15 @@ def _agree(
 
 
 def _with_initial(
-    net: StepNet, trace: Trace, inputs: Mapping[str, Array], leaves: Mapping[int, Array]
+    net: StepNet,
+    trace: Trace,
+    outputs: Mapping[str, Value],
+    inputs: Mapping[str, Array],
+    leaves: Mapping[int, Array],
 ) -> StepNet:
     """The network with initial states for which its step 0 keeps what the file's step 0 keeps."""
     tiles = net.tiles
-    line = _Timeline(trace, _outputs(trace))
+    line = _Timeline(trace, outputs)
     first = line.crossing(0)
     samples = next(iter(inputs.values())).shape[1]
     seen = evaluate(tiles, first, leaves, samples)
@@ -354,7 +399,7 @@ def _with_initial(
         Kept(each.leaf, each.next, found.get(each.leaf, each.initial), each.entering, each.leaving)
         for each in net.kept
     )
-    return StepNet(net.tiles, net.inputs, kept, net.given, net.notes)
+    return replace(net, kept=kept)
 
 
 def _solved(

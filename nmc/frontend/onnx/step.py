@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from nmc.frontend.onnx.evaluate import evaluate
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.tiles import Kind, Tiles, squeeze
 from nmc.frontend.onnx.values import Axis
+from nmc.ir.graph import OverTime
 from nmc.ir.program import Scalar
 from nmc.ir.tensor import Array
 
@@ -33,12 +35,25 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A result that the file gives: every step, or after the last step only; `axes` are those of the file."""
+    """A result that the file gives, of every step or of all steps together; `axes` are those of the file."""
 
     name: str
     tile: int
     axes: tuple[Axis, ...]
-    last: bool = False
+    over_time: OverTime = OverTime.EVERY
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A state of the file that holds values of several steps, slot by slot along an axis of it.
+
+    `slots` are what this step makes of each. Names are those of the file's state input and state output.
+    """
+
+    entering: str
+    leaving: str
+    axis: int
+    slots: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +65,24 @@ class StepNet:
     kept: tuple[Kept, ...]
     given: tuple[Given, ...]
     notes: tuple[Diagnostic, ...] = field(default=())
+    buffers: tuple[Buffer, ...] = field(default=())
 
     def roots(self) -> list[int]:
         """Everything that must be computed."""
-        return [each.next for each in self.kept] + [each.tile for each in self.given]
+        slots = [tile for each in self.buffers for tile in each.slots]
+        return [*(each.next for each in self.kept), *(each.tile for each in self.given), *slots]
+
+    def with_roots(self, roots: Sequence[int]) -> StepNet:
+        """The network with other tiles in the place of its roots, in their order."""
+        left = iter(roots)
+        return replace(
+            self,
+            kept=tuple(replace(each, next=next(left)) for each in self.kept),
+            given=tuple(replace(each, tile=next(left)) for each in self.given),
+            buffers=tuple(
+                replace(each, slots=tuple(next(left) for _ in each.slots)) for each in self.buffers
+            ),
+        )
 
 
 def simulate(net: StepNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -119,17 +148,8 @@ def _rebuilt(
     entering: Mapping[int, int] | None = None,
 ) -> StepNet:
     """Other tiles in place of some; `kept` are the new records, their `next` not rebuilt yet."""
-    old = [each.next for each in kept] + [each.tile for each in net.given]
-    roots = net.tiles.rebuild(old, replaced, entering=entering)
-    new_kept = tuple(
-        Kept(each.leaf, root, each.initial, each.entering, each.leaving)
-        for each, root in zip(kept, roots, strict=False)
-    )
-    given = tuple(
-        Given(each.name, root, each.axes, each.last)
-        for each, root in zip(net.given, roots[len(kept) :], strict=True)
-    )
-    return StepNet(net.tiles, net.inputs, new_kept, given, net.notes)
+    changed = replace(net, kept=tuple(kept))
+    return changed.with_roots(net.tiles.rebuild(changed.roots(), replaced, entering=entering))
 
 
 def _without_blocks(net: StepNet) -> StepNet:
@@ -137,34 +157,49 @@ def _without_blocks(net: StepNet) -> StepNet:
     tiles = net.tiles
     replaced: dict[int, int] = {}
     kept: list[Kept] = []
+    buffers: list[Buffer] = []
     for each in net.kept:
-        if not _in_slots(tiles, each):
+        axis = _axis_of_slots(tiles, each)
+        if axis is None:
             kept.append(each)
             continue
         shape = tiles.shapes[each.leaf]
-        initial = np.broadcast_to(each.initial, shape)
-        index = tiles.arrays[tiles.arange(shape)]
-        leaves: list[int] = []
-        for k in range(shape[0]):
-            leaf = tiles.state(shape[1:])
-            leaves.append(leaf)
-            kept.append(Kept(leaf, tiles.gather([each.next], index[k]), np.asarray(initial[k])))
-        replaced[each.leaf] = tiles.gather(leaves, index)
-    return _rebuilt(net, replaced, kept) if replaced else net
+        initial = np.moveaxis(np.broadcast_to(each.initial, shape), axis, 0)
+        index = np.moveaxis(tiles.arrays[tiles.arange(shape)], axis, 0)
+        slots: list[Kept] = []
+        for k in range(shape[axis]):
+            leaf = tiles.state(index.shape[1:])
+            slots.append(Kept(leaf, tiles.gather([each.next], index[k]), np.asarray(initial[k])))
+        together = np.moveaxis(np.arange(index.size).reshape(index.shape), 0, axis)
+        replaced[each.leaf] = tiles.gather([slot.leaf for slot in slots], together)
+        kept += slots
+        if each.leaving:
+            now = tuple(slot.next for slot in slots)
+            buffers.append(Buffer(each.entering, each.leaving, axis, now))
+    if not replaced:
+        return net
+    return _rebuilt(replace(net, buffers=(*net.buffers, *buffers)), replaced, kept)
 
 
-def _in_slots(tiles: Tiles, kept: Kept) -> bool:
-    """Whether each slot along the first axis takes a whole slot, or a whole other tile."""
+def _axis_of_slots(tiles: Tiles, kept: Kept) -> int | None:
+    """The axis along which each slot takes a whole slot of the step before, or nothing of it."""
     shape = tiles.shapes[kept.leaf]
-    if tiles.ops[kept.next] is not Kind.GATHER or kept.leaf not in tiles.args[kept.next] or len(shape) < 2:
-        return False
+    args = tiles.args[kept.next]
+    if tiles.ops[kept.next] is not Kind.GATHER or kept.leaf not in args or not shape:
+        return None
     number = tiles.attrs[kept.next]
     assert isinstance(number, int)
-    rows = tiles.arrays[number].reshape(shape[0], -1)
-    width = rows.shape[1]
-    if not bool((rows == rows[:, :1] + np.arange(width)).all()):
-        return False
-    return bool((rows[:, 0] % width == 0).all())
+    start = sum(prod(tiles.shapes[arg]) for arg in args[: args.index(kept.leaf)])
+    size = prod(shape)
+    for axis, count in enumerate(shape):
+        taken = np.moveaxis(tiles.arrays[number], axis, 0).reshape(count, -1) - start
+        own = np.moveaxis(np.arange(size).reshape(shape), axis, 0).reshape(count, -1)
+        slot_of = {int(row[0]): row for row in own}
+        inside = (taken >= 0) & (taken < size)
+        whole = [np.array_equal(slot_of.get(int(row[0])), row) for row in taken[inside[:, 0]]]
+        if bool((inside == inside[:, :1]).all()) and all(whole):
+            return axis
+    return None
 
 
 def _pruned(net: StepNet) -> StepNet:
@@ -173,13 +208,14 @@ def _pruned(net: StepNet) -> StepNet:
     by_leaf = {each.leaf: each for each in net.kept}
     live = {each.leaf for each in net.kept if each.leaving}
     pending = [each.tile for each in net.given] + [by_leaf[leaf].next for leaf in live]
+    pending += [tile for each in net.buffers for tile in each.slots]
     while pending:
         for tile in tiles.cone([pending.pop()]):
             if tile in by_leaf and tile not in live:
                 live.add(tile)
                 pending.append(by_leaf[tile].next)
     kept = tuple(each for each in net.kept if each.leaf in live)
-    return StepNet(tiles, net.inputs, kept, net.given, net.notes)
+    return replace(net, kept=kept)
 
 
 def _merged(net: StepNet) -> StepNet:

@@ -1,37 +1,30 @@
 """Tiles of one step that mean the same, spelled in different ways, made one.
 
-Two spellings of a value are found by evaluating every elementwise tile on random numbers. Comparisons must moreover
-agree on what they say of equal numbers, which random numbers never are.
+Two spellings of a value are found by evaluating every elementwise tile on random numbers, and become one only if
+their normal forms are the same: random numbers reach no bound that lies far out, and never are equal.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nmc.frontend.onnx.step import Given, Kept, StepNet
+from nmc.frontend.onnx.cluster import program_of
+from nmc.frontend.onnx.poly import Algebra, TooComplex, forms
+from nmc.frontend.onnx.step import StepNet
 from nmc.frontend.onnx.tiles import Tiles
 from nmc.ir.program import Scalar, apply
 from nmc.ir.tensor import Array
 
 SAMPLES = 24
+FAR = 20.0
+"""Every third sample is so much larger, for comparisons with numbers that the others hardly reach."""
 CLOSE = 1e-6
 
 
 def swept(net: StepNet) -> StepNet:
     """The network with one tile for each meaning."""
     roots = _Sweep(net.tiles).merged(net.roots())
-    if roots == net.roots():
-        return net
-    count = len(net.kept)
-    kept = tuple(
-        Kept(each.leaf, root, each.initial, each.entering, each.leaving)
-        for each, root in zip(net.kept, roots, strict=False)
-    )
-    given = tuple(
-        Given(each.name, root, each.axes, each.last)
-        for each, root in zip(net.given, roots[count:], strict=True)
-    )
-    return StepNet(net.tiles, net.inputs, kept, given, net.notes)
+    return net if roots == net.roots() else net.with_roots(roots)
 
 
 class _Sweep:
@@ -45,9 +38,8 @@ class _Sweep:
         self.tiles = tiles
         self.rng = np.random.default_rng(2)
         self.values: dict[int, Array] = {}
-        self.bins: dict[tuple[tuple[int, ...], int, int], list[int]] = {}
+        self.bins: dict[tuple[tuple[int, ...], int], list[int]] = {}
         self.weights: dict[tuple[int, ...], Array] = {}
-        self.ties: dict[int, int] = {}
 
     def merged(self, roots: list[int]) -> list[int]:
         """The roots, with one tile for each meaning below them."""
@@ -75,56 +67,40 @@ class _Sweep:
                 with np.errstate(all="ignore"):
                     self.values[each] = apply(op, [self.values[arg] for arg in self.tiles.args[each]])
             else:
-                self.values[each] = self.rng.normal(0.4, 1.2, (SAMPLES, *self.tiles.shapes[each]))
+                values = self.rng.normal(0.4, 1.2, (SAMPLES, *self.tiles.shapes[each]))
+                values[::3] *= FAR
+                self.values[each] = values
         return self.values[tile]
-
-    def _tie(self, tile: int) -> int:
-        """What a comparison says of equal numbers: 1 for no, 2 for yes; of other tiles, the comparisons they hold."""
-        pending = [tile]
-        while pending:
-            each = pending[-1]
-            op, args = self.tiles.ops[each], self.tiles.args[each]
-            unknown = [arg for arg in args if arg not in self.ties] if isinstance(op, Scalar) else []
-            if unknown:
-                pending += unknown
-                continue
-            pending.pop()
-            inner = 0
-            for arg in args if isinstance(op, Scalar) else ():
-                inner |= self.ties[arg]
-            match op:
-                case Scalar.ABOVE:
-                    self.ties[each] = 1
-                case Scalar.AT_LEAST:
-                    self.ties[each] = 2
-                case Scalar.NOT if inner in {1, 2}:
-                    self.ties[each] = 3 - inner
-                case Scalar.SIGN | Scalar.EQUAL:
-                    self.ties[each] = 3
-                case _:
-                    self.ties[each] = inner
-        return self.ties[tile]
 
     def _first(self, tile: int) -> int:
         """The first tile that means the same."""
         array = self._value(tile)
-        if array.ndim == 0 or not bool(np.isfinite(array).all()) or not _varies(self.tiles, tile, array):
+        if array.ndim == 0 or not bool(np.isfinite(array).all()) or float(np.ptp(array)) == 0.0:
             return tile
         if array.shape not in self.weights:
             self.weights[array.shape] = np.random.default_rng(3).normal(1.0, 0.3, array.shape)
-        tie = self._tie(tile)
         place = int(np.floor(float((array * self.weights[array.shape]).mean()) * 1e4))
         for near in (place, place - 1, place + 1):
-            for other in self.bins.get((array.shape, tie, near), ()):
-                if other == tile or np.allclose(self.values[other], array, rtol=CLOSE, atol=CLOSE):
+            for other in self.bins.get((array.shape, near), ()):
+                if other == tile:
+                    return tile
+                near_by = np.allclose(self.values[other], array, rtol=CLOSE, atol=CLOSE)
+                if near_by and same_form(self.tiles, other, tile):
                     return other
-        self.bins.setdefault((array.shape, tie, place), []).append(tile)
+        self.bins.setdefault((array.shape, place), []).append(tile)
         return tile
 
 
-def _varies(tiles: Tiles, tile: int, array: Array) -> bool:
-    """Whether a tile's values tell it apart: a comparison must have been true and false often enough."""
-    if not tiles.is_truth(tile):
-        return array.size > 0 and float(np.ptp(array)) > 0
-    true = int(np.count_nonzero(array))
-    return min(true, array.size - true) >= 12
+def same_form(tiles: Tiles, a: int, b: int) -> bool:
+    """Whether two elementwise tiles are one formula of what is not elementwise; False if that is too large to say."""
+    leaves = {
+        tile: f"t{tile}"
+        for tile in tiles.cone([a, b])
+        if not isinstance(tiles.ops[tile], Scalar) and tiles.value(tile) is None
+    }
+    algebra = Algebra()
+    try:
+        left, right = (forms(algebra, program_of(tiles, {}, tile, leaves))[0] for tile in (a, b))
+        return algebra.same(algebra.tidied(left), algebra.tidied(right))
+    except TooComplex:
+        return False

@@ -41,8 +41,6 @@ class Kind(Enum):
     """The product of two tiles; attr: their shapes with the axes of size one."""
     GATHER = "gather"
     """Elements of the arguments, flattened and joined; attr: number of the index array, of the tile's shape."""
-    SOFTMAX = "softmax"
-    """attr: the axis of the tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,10 +453,6 @@ class Tiles:
         args = (self.filled(a, shape_a), self.filled(b, shape_b))
         return self._add(Kind.MATMUL, args, (shape_a, shape_b, shape), squeeze(shape), self.time_of(args))
 
-    def softmax(self, tile: int, axis: int) -> int:
-        """exp(x) over its sum along an axis."""
-        return self._add(Kind.SOFTMAX, (tile,), axis, self.shapes[tile], self.times[tile])
-
     def filled(self, tile: int, shape: Sequence[int]) -> int:
         """The tile, or, for a constant, a constant of the full shape."""
         value = self.value(tile)
@@ -482,8 +476,6 @@ class Tiles:
             return self.pool(args[0], attr)
         if op is Kind.MATMUL and isinstance(attr, tuple):
             return self.matmul(args[0], args[1], shape_a=attr[0], shape_b=attr[1], shape=attr[2])
-        if op is Kind.SOFTMAX and isinstance(attr, int):
-            return self.softmax(args[0], attr)
         assert op is Kind.GATHER
         assert isinstance(attr, int)
         return self.gather([self.filled(arg, self.arrays_shape(arg)) for arg in args], self.arrays[attr])

@@ -138,9 +138,17 @@ class Tracer:
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 scope.values[name] = result if isinstance(result, Value | Noise) else np.asarray(result)
+            if isinstance(result, Value) and self.tiles.names[result.tiles[0]].isdecimal():
+                self.rename(result.tiles)
         for name in node.outputs[len(results) :]:
             if name:
                 raise Refusal("NMC054", f"output `{name}` of `{node.op}` has no meaning here")
+
+    def rename(self, tiles: Sequence[int]) -> None:
+        """The present name for tiles that exporters have numbered: another spelling of the same value."""
+        for tile in tiles:
+            if self.tiles.names[tile].isdecimal():
+                self.tiles.names[tile] = self.tiles.label
 
     def apply(self, node: NodeIn, args: Sequence[Traced | None], scope: Scope) -> list[Traced]:
         """What a node makes of its arguments."""

@@ -19,13 +19,6 @@ EVERYTHING = ["scale_apart", "subtract_negative", "add_negative", "where_for_mul
               "insert_identities", "merge_initializers", "outline"]  # fmt: skip
 
 
-SIGN_ON_AN_EDGE = {
-    ("plain_baked_init_unroll_ts", len(EVERYTHING), "scale_apart"),
-    ("sj_ssa_ms_dyn", 1, "subtract_negative"),
-}
-"""Same neurons and same outputs, and one more scale between them."""
-
-
 def signature(op: Op) -> tuple[object, ...]:
     """What an operation is, in numbers rounded to single precision."""
     if isinstance(op, Neuron):
@@ -70,12 +63,7 @@ def numbers(graph: Graph) -> list[tuple[float, ...]]:
 @pytest.mark.parametrize(
     "rewrite", [[each] for each in REWRITES] + [EVERYTHING], ids=lambda each: "+".join(each)[:20]
 )
-def test_rewritten_model_lifts_the_same(
-    request: pytest.FixtureRequest, shared: Path, tmp_path: Path, name: str, rewrite: list[str]
-) -> None:
-    if (name, len(rewrite), rewrite[0]) in SIGN_ON_AN_EDGE:
-        reason = "a factor of -1 or of a half stays beside a layer, as a scale of its own"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_rewritten_model_lifts_the_same(shared: Path, tmp_path: Path, name: str, rewrite: list[str]) -> None:
     folder = shared / "corpus" / name
     model = rewritten(onnx.load(folder / "model.onnx"), rewrite, seed=1)
     path = tmp_path / "model.onnx"

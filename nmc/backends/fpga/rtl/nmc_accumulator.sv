@@ -1,6 +1,6 @@
 // P sums side by side for each of WORDS words: an operation adds a row of P weights, times a value if events carry
 // one, to a word; a tick moves a word to the shadow memory, which the neurons read while the next step accumulates.
-// `tick_done` pulses with the last word of a tick. No sum can overflow: SUM_BITS is proved from the weights.
+// With MASKED only the lanes in `op_lanes` add. `tick_done` pulses with the last word of a tick. No sum can overflow: SUM_BITS is proved from the weights.
 module nmc_accumulator #(
   parameter P           = 4,
   parameter WORDS       = 8,
@@ -10,6 +10,7 @@ module nmc_accumulator #(
   parameter SIGNED      = 0,
   parameter SUM_BITS    = 12,
   parameter BLOCK       = 0,
+  parameter MASKED      = 0,
   parameter WORD_BITS   = WORDS > 1 ? $clog2(WORDS) : 1
 ) (
   input  logic                     clk,
@@ -20,6 +21,7 @@ module nmc_accumulator #(
   input  logic                     op_last,
   input  logic [WORD_BITS-1:0]     op_word,
   input  logic [VALUE_BITS-1:0]    op_value,
+  input  logic [P-1:0]             op_lanes,
   input  logic [P*WEIGHT_BITS-1:0] weights,
   output logic                     tick_done,
   input  logic [WORD_BITS-1:0]     shadow_word,
@@ -37,10 +39,28 @@ module nmc_accumulator #(
     value1 <= op_value;         value2 <= value1;
   end
 
+  logic [P*WEIGHT_BITS-1:0] row;
+  genvar p;
+  generate
+    if (MASKED != 0) begin : masked
+      logic [P-1:0] lanes1, lanes2;
+      always_ff @(posedge clk) begin
+        lanes1 <= op_lanes;
+        lanes2 <= lanes1;
+      end
+      for (p = 0; p < P; p = p + 1) begin : lane
+        assign row[p*WEIGHT_BITS +: WEIGHT_BITS] = lanes2[p] ? weights[p*WEIGHT_BITS +: WEIGHT_BITS] : '0;
+      end
+    end else begin : unmasked
+      logic unused;
+      assign unused = &op_lanes;
+      assign row    = weights;
+    end
+  endgenerate
+
   logic valid, tick, ends, early_valid;
   logic [WORD_BITS-1:0] word, early;
   logic [P*SUM_BITS-1:0] terms;
-  genvar p;
   generate
     if (GRADED != 0) begin : product
       logic signed [VALUE_BITS:0] factor;
@@ -48,7 +68,7 @@ module nmc_accumulator #(
       for (p = 0; p < P; p = p + 1) begin : lane
         logic signed [SUM_BITS-1:0] term;
         always_ff @(posedge clk)
-          term <= SUM_BITS'($signed(weights[p*WEIGHT_BITS +: WEIGHT_BITS]) * factor);
+          term <= SUM_BITS'($signed(row[p*WEIGHT_BITS +: WEIGHT_BITS]) * factor);
         assign terms[p*SUM_BITS +: SUM_BITS] = term;
       end
       always_ff @(posedge clk) begin
@@ -63,7 +83,7 @@ module nmc_accumulator #(
       logic unused;
       assign unused = &value2;
       for (p = 0; p < P; p = p + 1) begin : lane
-        assign terms[p*SUM_BITS +: SUM_BITS] = SUM_BITS'($signed(weights[p*WEIGHT_BITS +: WEIGHT_BITS]));
+        assign terms[p*SUM_BITS +: SUM_BITS] = SUM_BITS'($signed(row[p*WEIGHT_BITS +: WEIGHT_BITS]));
       end
       assign valid  = valid2;
       assign tick   = tick2;

@@ -7,6 +7,7 @@ module nmc_layer #(
   parameter N           = 32,
   parameter P           = 4,
   parameter U           = 1,
+  parameter WORDS       = (N + P - 1) / P,
   parameter TABLE       = 0,
   parameter ROWS        = 1,
   parameter COUNT_BITS  = 1,
@@ -22,6 +23,21 @@ module nmc_layer #(
   parameter RUN_SLICE    = 18, parameter RUN_BANK    = 1024,
   parameter ROW_SLICE    = 18, parameter ROW_BANK    = 1024,
   parameter EACH_SLICE   = 18, parameter EACH_BANK   = 1024,
+  // a convolution: see nmc_rows_conv
+  parameter CONV        = 0,
+  parameter CHANNELS    = 1,  parameter HEIGHT     = 1,  parameter WIDTH = 1,
+  parameter BLOCKS      = 1,  parameter POSITIONS  = 1,  parameter GROUP = P * BLOCKS,
+  parameter LINE_STEP   = 1,  parameter LINE_BACK  = 1,  parameter LINE_BITS   = 1,
+  parameter COLUMN_STEP = 1,  parameter COLUMN_BACK = 1, parameter COLUMN_BITS = 1,
+  parameter CHANNEL_FILE = "", parameter CHANNEL_SLICE = 18, parameter CHANNEL_BANK = 1024,
+  parameter LINE_FILE    = "", parameter LINE_SLICE    = 18, parameter LINE_BANK    = 1024,
+  parameter COLUMN_FILE  = "", parameter COLUMN_SLICE  = 18, parameter COLUMN_BANK  = 1024,
+  parameter RUNTIME     = 0,  parameter LAYER      = 0,
+  // learning: see nmc_stdp
+  parameter STDP        = 0,  parameter STDP_SOURCES = 1, parameter STDP_OFFSET = 0,
+  parameter STDP_WINDOW = 1,  parameter STDP_BITS  = 1,
+  parameter POTENTIATION = 2'd0, parameter DEPRESSION = 2'd0,
+  parameter STDP_MINIMUM = 0, parameter STDP_MAXIMUM = 0,
   // the neurons
   parameter SHIFT       = 0,
   parameter V_BITS      = 16, parameter V_SATURATE = 1,
@@ -64,9 +80,11 @@ module nmc_layer #(
   input  logic [IN_WORD-1:0]  s_word,
   output logic                m_valid,
   input  logic                m_ready,
-  output logic [OUT_WORD-1:0] m_word
+  output logic [OUT_WORD-1:0] m_word,
+  // weights that may change, {valid, write, address, value} and {valid, value}: see nmc_weights
+  input  logic [49:0]         bus,
+  output logic [16:0]         answer
 );
-  localparam WORDS     = (N + P - 1) / P;
   localparam WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam ADDR_BITS = WEIGHT_ROWS > 1 ? $clog2(WEIGHT_ROWS) : 1;
   localparam SWEEP     = WORDS * (P / U);
@@ -75,12 +93,13 @@ module nmc_layer #(
   localparam QUEUED    = 1 + OUT_BITS + (U > 1 ? U : 0) + (FIRE != 0 ? 0 : U * V_BITS);
 
   // ---- events to operations -----------------------------------------------------------------------------------------
-  logic s_tick, tick_ready, tick_taken, tick_done;
+  logic s_tick, tick_ready, tick_taken, tick_done, learns;
   logic [IN_BITS-1:0] s_id;
   logic [VALUE_BITS-1:0] s_value, op_value;
   logic op_valid, op_tick, op_boot, op_last;
   logic [WORD_BITS-1:0] op_word;
   logic [ADDR_BITS-1:0] op_addr;
+  logic [P-1:0] op_lanes;
   assign s_tick = s_word[IN_WORD-1];
   assign s_id   = s_word[IN_BITS-1:0];
   generate
@@ -89,35 +108,90 @@ module nmc_layer #(
     end else begin : spikes
       assign s_value = '0;
     end
-    if (TABLE != 0) begin : rows
+    if (CONV != 0) begin : conv
+      nmc_rows_conv #(
+        .SOURCES(SOURCES), .CHANNELS(CHANNELS), .HEIGHT(HEIGHT), .WIDTH(WIDTH), .P(P), .WORDS(WORDS), .BLOCKS(BLOCKS),
+        .POSITIONS(POSITIONS), .GROUP(GROUP), .LINE_STEP(LINE_STEP), .LINE_BACK(LINE_BACK),
+        .COLUMN_STEP(COLUMN_STEP), .COLUMN_BACK(COLUMN_BACK), .LINE_BITS(LINE_BITS), .COLUMN_BITS(COLUMN_BITS),
+        .ID_BITS(IN_BITS), .VALUE_BITS(VALUE_BITS), .ADDR_BITS(ADDR_BITS),
+        .CHANNEL_FILE(CHANNEL_FILE), .CHANNEL_SLICE(CHANNEL_SLICE), .CHANNEL_BANK(CHANNEL_BANK),
+        .LINE_FILE(LINE_FILE), .LINE_SLICE(LINE_SLICE), .LINE_BANK(LINE_BANK),
+        .COLUMN_FILE(COLUMN_FILE), .COLUMN_SLICE(COLUMN_SLICE), .COLUMN_BANK(COLUMN_BANK)
+      ) address (.*);
+    end else if (TABLE != 0) begin : rows
+      assign op_lanes = '1;
       nmc_rows_table #(
         .SOURCES(SOURCES), .WORDS(WORDS), .ROWS(ROWS), .COUNT_BITS(COUNT_BITS), .ID_BITS(IN_BITS),
         .VALUE_BITS(VALUE_BITS), .ADDR_BITS(ADDR_BITS), .RUN_SLICE(RUN_SLICE), .RUN_BANK(RUN_BANK),
         .ROW_SLICE(ROW_SLICE), .ROW_BANK(ROW_BANK), .RUN_FILE(RUN_FILE), .ROW_FILE(ROW_FILE)
       ) address (.*);
     end else begin : dense
+      logic ready;
+      assign op_lanes = '1;
       nmc_rows_dense #(
         .WORDS(WORDS), .ID_BITS(IN_BITS), .VALUE_BITS(VALUE_BITS), .ADDR_BITS(ADDR_BITS)
-      ) address (.*);
+      ) address (.s_valid(s_valid && !learns), .s_ready(ready), .*);
+      assign s_ready = ready && !learns;
     end
   endgenerate
 
   // ---- operations to sums -------------------------------------------------------------------------------------------
   logic [P*WEIGHT_BITS-1:0] weights;
+  logic push_tick, stepping;
+  logic [U-1:0] push_mask;
   logic [WORD_BITS-1:0] shadow_word;
   logic [P*SUM_BITS-1:0] shadow;
-  nmc_rom #(
-    .DEPTH(WEIGHT_ROWS), .WIDTH(P * WEIGHT_BITS), .SLICE(WEIGHT_SLICE), .BANK(WEIGHT_BANK), .FILE(WEIGHT_FILE)
-  ) weight (.clk(clk), .enable(1'b1), .addr(op_addr), .data(weights));
+  logic learning, learned;
+  logic [ADDR_BITS-1:0] learn_addr, learned_addr;
+  logic [P*WEIGHT_BITS-1:0] learned_row;
+  generate
+    if (STDP != 0) begin : plastic
+      nmc_stdp #(
+        .SOURCES(STDP_SOURCES), .OFFSET(STDP_OFFSET), .ID_BITS(IN_BITS), .P(P), .U(U), .WORDS(WORDS),
+        .WEIGHT_BITS(WEIGHT_BITS), .ADDR_BITS(ADDR_BITS), .WINDOW(STDP_WINDOW), .CHANGE_BITS(STDP_BITS),
+        .POTENTIATION(POTENTIATION), .DEPRESSION(DEPRESSION), .MINIMUM(STDP_MINIMUM), .MAXIMUM(STDP_MAXIMUM)
+      ) stdp (
+        .clk(clk), .rst(rst), .event_taken(s_valid && s_ready && !s_tick), .event_id(s_id), .tick_taken(tick_taken),
+        .stepping(stepping), .spikes(push_mask), .swept(push_tick), .blocks(learns), .learning(learning),
+        .learn_addr(learn_addr), .weights(weights), .learned(learned), .learned_addr(learned_addr),
+        .learned_row(learned_row)
+      );
+    end else begin : fixed
+      assign learns       = 1'b0;
+      assign learning     = 1'b0;
+      assign learn_addr   = '0;
+      assign learned      = 1'b0;
+      assign learned_addr = '0;
+      assign learned_row  = '0;
+      logic unused_here;
+      assign unused_here = stepping;
+    end
+    if (RUNTIME != 0) begin : writable
+      nmc_weights #(
+        .LAYER(LAYER), .ROWS(WEIGHT_ROWS), .P(P), .WEIGHT_BITS(WEIGHT_BITS), .SLICE(WEIGHT_SLICE), .BANK(WEIGHT_BANK),
+        .FILE(WEIGHT_FILE)
+      ) memory (
+        .clk(clk), .rst(rst), .used(op_valid && !op_tick), .addr(op_addr), .weights(weights), .learning(learning),
+        .learn_addr(learn_addr), .learned(learned), .learned_addr(learned_addr), .learned_row(learned_row),
+        .bus(bus), .answer(answer)
+      );
+    end else begin : constant
+      nmc_rom #(
+        .DEPTH(WEIGHT_ROWS), .WIDTH(P * WEIGHT_BITS), .SLICE(WEIGHT_SLICE), .BANK(WEIGHT_BANK), .FILE(WEIGHT_FILE)
+      ) memory (.clk(clk), .enable(1'b1), .addr(op_addr), .data(weights));
+      logic unused_here;
+      assign unused_here = &bus && learning && &learn_addr && learned && &learned_addr && &learned_row;
+      assign answer = '0;
+    end
+  endgenerate
   nmc_accumulator #(
     .P(P), .WORDS(WORDS), .WEIGHT_BITS(WEIGHT_BITS), .VALUE_BITS(VALUE_BITS), .GRADED(GRADED), .SIGNED(SIGNED),
-    .SUM_BITS(SUM_BITS), .BLOCK(BLOCK)
+    .SUM_BITS(SUM_BITS), .BLOCK(BLOCK), .MASKED(CONV != 0 && GROUP < P * BLOCKS ? 1 : 0)
   ) accumulator (.*);
 
   // ---- sums to spikes -----------------------------------------------------------------------------------------------
-  logic idle, push, push_tick;
+  logic idle, push;
   logic [OUT_BITS-1:0] push_base;
-  logic [U-1:0] push_mask;
   logic [U*V_BITS-1:0] push_values;
   nmc_update #(
     .N(N), .P(P), .U(U), .WORDS(WORDS), .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .V_BITS(V_BITS), .V_SATURATE(V_SATURATE),

@@ -1,8 +1,4 @@
-// A memory that is loaded from files: read latency 2, a block RAM and its output register; both hold
-// while `enable` is low.
-// It is cut into slices of SLICE bits and banks of BANK words, each the shape of one block RAM of the part: a
-// synthesizer left alone makes a deep memory of many shallow blocks, with multiplexers behind their slow outputs.
-// Bank b of slice s is in the file `FILE.sss.b.hex`, all in decimal.
+// A memory that is loaded from files and never written; see nmc_ram.
 module nmc_rom #(
   parameter DEPTH = 16,
   parameter WIDTH = 8,
@@ -16,42 +12,7 @@ module nmc_rom #(
   input  logic [AW-1:0]    addr,
   output logic [WIDTH-1:0] data
 );
-  localparam SLICES = (WIDTH + SLICE - 1) / SLICE;
-  localparam BANKS  = (DEPTH + BANK - 1) / BANK;
-  localparam IN     = BANK > 1 ? $clog2(BANK) : 1;
-
-  genvar s, b, n;
-  generate
-    for (s = 0; s < SLICES; s = s + 1) begin : slice
-      localparam BITS = WIDTH - s * SLICE < SLICE ? WIDTH - s * SLICE : SLICE;
-      logic [BITS*BANKS-1:0] read;
-      for (b = 0; b < BANKS; b = b + 1) begin : bank
-        localparam WORDS = DEPTH - b * BANK < BANK ? DEPTH - b * BANK : BANK;
-        localparam WA = WORDS > 1 ? $clog2(WORDS) : 1;
-        localparam [7:0] HUNDREDS = 8'd48 + 8'(s / 100);
-        localparam [7:0] TENS     = 8'd48 + 8'((s / 10) % 10);
-        localparam [7:0] UNITS    = 8'd48 + 8'(s % 10);
-        localparam [7:0] BANKNAME = 8'd48 + 8'(b);
-        logic [BITS-1:0] mem [0:WORDS-1];
-        logic [BITS-1:0] q;
-        initial if (FILE != "") $readmemh({FILE, ".", HUNDREDS, TENS, UNITS, ".", BANKNAME, ".hex"}, mem);
-        always_ff @(posedge clk) if (enable) q <= mem[addr[WA-1:0]];
-        assign read[b*BITS +: BITS] = q;
-      end
-      if (BANKS == 1) begin : whole
-        always_ff @(posedge clk) if (enable) data[s*SLICE +: BITS] <= read;
-      end else begin : banked
-        // Bit by bit: an index times a width would become a multiplier.
-        logic [AW-1:IN] which;
-        always_ff @(posedge clk) if (enable) which <= addr[AW-1:IN];
-        for (n = 0; n < BITS; n = n + 1) begin : choose
-          logic [BANKS-1:0] choices;
-          for (b = 0; b < BANKS; b = b + 1) begin : choice
-            assign choices[b] = read[b*BITS + n];
-          end
-          always_ff @(posedge clk) if (enable) data[s*SLICE + n] <= choices[which];
-        end
-      end
-    end
-  endgenerate
+  nmc_ram #(.DEPTH(DEPTH), .WIDTH(WIDTH), .SLICE(SLICE), .BANK(BANK), .FILE(FILE)) memory (
+    .clk(clk), .enable(enable), .addr(addr), .data(data), .write(1'b0), .write_addr({AW{1'b0}}), .write_data({WIDTH{1'b0}})
+  );
 endmodule

@@ -59,6 +59,7 @@ module nmc_update #(
   input  logic [P*SUM_BITS-1:0]      shadow,
   output logic                       push,
   output logic                       push_tick,
+  output logic                       stepping,
   output logic [ID_BITS-1:0]         push_base,
   output logic [U-1:0]               push_mask,
   output logic [U*V_BITS-1:0]        push_values
@@ -234,6 +235,7 @@ module nmc_update #(
   logic over;
   assign push      = runs[7] && push_mask != '0 || push_tick;
   assign push_tick = runs[8] && over;
+  assign stepping  = runs[7] && !begins[7];
   assign push_base = base7[ID_BITS-1:0];
   always_ff @(posedge clk) over <= ends[7] && !begins[7];
   // From the moment a tick is taken until its sweep has left the pipeline there is no room for another.

@@ -1,0 +1,1 @@
+"""SFQ: a spike is one flux quantum; networks of integers as netlists of superconducting cells."""
