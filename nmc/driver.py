@@ -11,7 +11,7 @@ import nmc
 from nmc import artifact as artifacts
 from nmc.artifact import Artifact, Manifest, npy_bytes, sha256
 from nmc.backends import registry
-from nmc.backends.backend import Backend, Request, Resource
+from nmc.backends.backend import Backend, Report, Request, Resource
 from nmc.diagnostics import Diagnostic, UsageError, error, nearest
 from nmc.engines import (
     COMMAND_LINE,
@@ -36,6 +36,7 @@ from nmc.frontend.load import NO_HINTS, Hints
 from nmc.ir import text
 from nmc.ir.graph import Graph, Layout, replace_graph
 from nmc.ir.ops import DelayLine, Ode, Shape, output_shape
+from nmc.passes.energy import LayerCost, layer_costs, measured_costs
 from nmc.passes.measure import LayerError, layer_errors, worst
 from nmc.passes.pipeline import Pass, run_pipeline
 from nmc.report import describe
@@ -84,6 +85,8 @@ class Compiled:
     resources: tuple[Resource, ...]
     losses: tuple[LayerError, ...]
     """What each layer loses to quantization, measured on the calibration data if there were any."""
+    costs: tuple[LayerCost, ...] = ()
+    """Bits and joules of each layer for one sample of the calibration data; without data, for one step at most."""
 
     @property
     def notes(self) -> tuple[Diagnostic, ...]:
@@ -118,7 +121,17 @@ def settings(backend: Backend, given: Mapping[str, str]) -> dict[str, str]:
 def passes(target: str, request: Request = NOTHING_ASKED) -> tuple[Pass, ...]:
     """The passes of a target for a request, in their order."""
     backend = registry.load(target)
-    return backend.pipeline(_complete(backend, request))
+    steps = backend.pipeline(_complete(backend, request))
+    if request.budget is not None and not any(str(request.budget) in each for each in _settings_of(steps)):
+        message = f"`{target}` does not share out a budget"
+        raise UsageError(
+            error("NMC224", message, COMMAND_LINE, help="choose its widths with `--set weight_bits=`")
+        )
+    return steps
+
+
+def _settings_of(steps: Sequence[Pass]) -> list[str]:
+    return [value for step in steps for value in step.settings.values()]
 
 
 def _complete(backend: Backend, request: Request) -> Request:
@@ -192,7 +205,16 @@ def compile(  # noqa: A001 - the word for it
         resources={each.name: (each.used, each.limit) for each in program.resources},
         files={name: sha256(content) for name, content in files.items()},
     )
-    return Compiled(Artifact(manifest, files), graph, describe.layers(graph), program.resources, losses)
+    return Compiled(Artifact(manifest, files), graph, describe.layers(graph), program.resources, losses, measured_costs(graph, request.calibration))
+
+
+def report(artifact: Artifact) -> Report:
+    """What the target's own tools say of an artifact. Raises UsageError (NMC457) where a target has none."""
+    asked = registry.load(artifact.manifest.target).report
+    if asked is None:
+        message = f"`{artifact.manifest.target}` has no tools of its own to ask for a report"
+        raise UsageError(error("NMC457", message, COMMAND_LINE, help="leave `--report` out"))
+    return asked(artifact)
 
 
 def _named(graph: Graph, name: str) -> Graph:
@@ -240,6 +262,8 @@ class Inspection:
     equations: Mapping[str, tuple[str, ...]]
     loops: tuple[Loop, ...]
     delays: tuple[str, ...]
+    costs: tuple[LayerCost, ...]
+    """Of a network in integers: bits and joules of each layer for one step in which all spikes."""
 
     @property
     def in_seconds(self) -> bool:
@@ -289,6 +313,7 @@ def inspect(model: Model | Graph | Path, hints: Hints = NO_HINTS) -> Inspection:
         {name: sentences for name, sentences in equations.items() if sentences},
         describe.loops(graph),
         describe.delays(graph),
+        layer_costs(graph, {}, 1),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,6 +18,7 @@ from nmc.ir.ops import Input, output_shape
 from nmc.sim.arrays import Decode, accuracy, decode, map_inputs
 from nmc.sim.interchange import follows_file, from_steps, is_folded, layout_of, over_time, to_steps
 from nmc.sim.trace import SimResult
+from nmc.whole import whole
 
 Array = npt.NDArray[Any]
 """Any: arrays of every numeric dtype."""
@@ -150,7 +149,8 @@ def count_right(
 
 
 def write(result: SimResult, path: Path, *, batch_axis: int | None, as_model: Graph | None = None) -> None:
-    """Outputs by their names and traces by theirs, with the samples where the input had them (or last).
+    """Outputs by their names and traces by theirs, with the samples where the input had them (or last), and learned
+    weights as `connection.weight` (post, pre).
 
     Given the graph `as_model`, outputs have the axes of the model's file, and traces (steps, samples, *shape). The
     file is written beside its place and moved there, so that nobody sees half of one.
@@ -163,21 +163,15 @@ def write(result: SimResult, path: Path, *, batch_axis: int | None, as_model: Gr
             for name, array in result.outputs.items()
         }
         arrays = {**outputs, **result.trace}
-    arrays |= {f"{name}.weight": array for name, array in result.weights.items()}
     elif batch_axis is None:
         arrays = {name: array[:, 0] for name, array in arrays.items()}
     else:
         arrays = {
             name: np.moveaxis(array, 1, min(batch_axis, array.ndim - 1)) for name, array in arrays.items()
         }
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                # A fixed date: equal arrays give equal files.
-                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    arrays |= {f"{name}.weight": array for name, array in result.weights.items()}
+    with whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            # A fixed date: equal arrays give equal files.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)

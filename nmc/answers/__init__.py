@@ -3,6 +3,7 @@
 from nmc.answers.answer import Answer, Document, as_json, finding, findings
 from nmc.answers.lists import codes, explained, passes, target, targets, tools
 from nmc.answers.network import compiled, inspected, simulated, stopped, verified
+from nmc.answers.regression import differing, regressed, updated
 from nmc.answers.studies import explored, fitted
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "as_json",
     "codes",
     "compiled",
+    "differing",
     "explained",
     "explored",
     "finding",
@@ -18,10 +20,12 @@ __all__ = [
     "fitted",
     "inspected",
     "passes",
+    "regressed",
     "simulated",
     "stopped",
     "target",
     "targets",
     "tools",
+    "updated",
     "verified",
 ]

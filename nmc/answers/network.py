@@ -13,16 +13,20 @@ from nmc.report.table import table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nmc.backends.backend import Resource
+    from nmc.backends.backend import Report, Resource
     from nmc.driver import Compiled, Inspection, Network, Verification
     from nmc.ir.graph import Graph
+    from nmc.passes.energy import LayerCost
     from nmc.passes.measure import LayerError
     from nmc.report.describe import Layer
     from nmc.sim.trace import SimResult
 
 
-def compiled(done: Compiled, *, output: Path | None, changes: Mapping[str, str] | None) -> Answer:
-    """The summary of a compile, written to `output`, or compared with what is there already."""
+def compiled(
+    done: Compiled, *, output: Path | None, changes: Mapping[str, str] | None, report: Report | None = None
+) -> Answer:
+    """The summary of a compile, written to `output`, or compared with what is there already, and what the target's own
+    tools report of it."""
     manifest = done.artifact.manifest
     cores = next((each for each in done.resources if each.name == "cores"), None)
     lines = [
@@ -35,6 +39,10 @@ def compiled(done: Compiled, *, output: Path | None, changes: Mapping[str, str] 
         "",
         _resources(done.resources),
     ]
+    if done.costs:
+        lines += ["", _costs(done.costs)]
+    if report is not None:
+        lines += ["", _reported(report)]
     lines += paragraph(str(each) for each in done.notes)
     if done.loss is not None:
         lines += ["", _loss(done.loss)]
@@ -52,12 +60,19 @@ def compiled(done: Compiled, *, output: Path | None, changes: Mapping[str, str] 
         "resources": {each.name: {"used": each.used, "limit": each.limit} for each in done.resources},
         "layers": [_layer(layer) for layer in done.layers],
         "losses": [asdict(each) for each in done.losses],
+        "costs": [asdict(each) for each in done.costs],
         "loses_most": None if done.loss is None else done.loss.node,
         "notes": findings(done.notes),
         "output": None if output is None else str(output),
     }
     if changes is not None:
         document["changes"] = dict(changes)
+    if report is not None:
+        document["report"] = {
+            "by": report.by,
+            "resources": {each.name: {"used": each.used, "limit": each.limit} for each in report.resources},
+            "clock_mhz": report.clock_mhz,
+        }
     return Answer("\n".join(lines), document)
 
 
@@ -80,12 +95,51 @@ def _layers(layers: Sequence[Layer], cores: Resource | None) -> str:
     return table([head[c] for c in used], [[row[c] for c in used] for row in rows])
 
 
+def _costs(costs: Sequence[LayerCost]) -> str:
+    """Bit Budget, synaptic operations and energy of each layer, and of all."""
+    from nmc.passes.energy import HOROWITZ  # here: `nmc --help` loads no numpy
+
+    rows = [
+        [
+            each.name,
+            f"{each.memory_bits:,}",
+            f"{each.bit_budget:,}",
+            number(round(each.synaptic_operations)),
+            number(round(each.effort)),
+            si(each.joules, "J"),
+        ]
+        for each in costs
+    ]
+    synapses = sum(each.synapses for each in costs)
+    budget = sum(each.bit_budget for each in costs)
+    rows.append(
+        [
+            "all",
+            f"{sum(each.memory_bits for each in costs):,}",
+            f"{budget:,}",
+            number(round(sum(each.synaptic_operations for each in costs))),
+            number(round(sum(each.effort for each in costs))),
+            si(sum(each.joules for each in costs), "J"),
+        ]
+    )
+    of = "a step in which all spikes" if costs[0].steps == 1 else f"{costs[0].steps} steps of a sample"
+    head = ["layer", "memory bits", "bit budget", "synaptic operations", "times bits", "energy"]
+    each = number(round(budget / synapses, 1)) if synapses else "0"
+    return f"{table(head, rows)}\nfor {of}; Bit Budget {each} a synapse; energy estimated with the figures of {HOROWITZ}"
+
+
 def _resources(resources: Sequence[Resource]) -> str:
     rows = [
-        [each.name, number(each.used), number(each.limit), percent(each.used / each.limit)]
+        [each.name, number(each.used), *([number(each.limit), percent(each.used / each.limit)] if each.limit else ["", ""])]
         for each in resources
     ]
     return table(["resource", "used", "limit", "share"], rows)
+
+
+def _reported(report: Report) -> str:
+    """What the target's own tools say, and by whom."""
+    clock = "" if report.clock_mhz is None else f", clock {number(report.clock_mhz)} MHz"
+    return f"after place and route by {report.by}{clock}:\n\n{_resources(report.resources)}"
 
 
 def _loss(loss: LayerError) -> str:
@@ -227,6 +281,8 @@ def inspected(seen: Inspection) -> Answer:
         )
         lines.append("states: " + ", ".join(told))
     lines += ["", _layers(seen.layers, None)]
+    if seen.costs:
+        lines += ["", _costs(seen.costs)]
     for name, sentences in seen.equations.items():
         lines += ["", f"{name}:", *(f"  {sentence}" for sentence in sentences)]
     loops = [f"  {' -> '.join(loop.nodes)}: {count(loop.delay, 'step')} of delay" for loop in seen.loops]
@@ -244,6 +300,7 @@ def inspected(seen: Inspection) -> Answer:
             {"name": each.name, "variable": each.variable, "initial": each.initial} for each in seen.states
         ],
         "layers": [_layer(layer) for layer in seen.layers],
+        "costs": [asdict(each) for each in seen.costs],
         "equations": {name: list(sentences) for name, sentences in seen.equations.items()},
         "loops": [asdict(loop) for loop in seen.loops],
         "delays": list(seen.delays),

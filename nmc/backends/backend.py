@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nmc.artifact import Artifact
 from nmc.ir.graph import Graph
+from nmc.passes.budget import Budget
 from nmc.passes.pipeline import Pass
 from nmc.sim.trace import SimResult
 from nmc.target import TargetSpec
@@ -46,11 +47,13 @@ class Request:
     """Steps of the target for a step of the model."""
     calibration: Mapping[str, Array] = field(default_factory=dict[str, Array])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    budget: Budget | None = None
+    """What the network may take; None: as much as the settings ask for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """How much of a limit is used."""
+    """How much of a limit is used; a limit of 0 is none: it is told what is taken."""
 
     name: str
     used: float
@@ -82,11 +85,22 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What the target's own tools say of a program: by whom, what it takes, and the clock that it reaches, if it has
+    one, in MHz."""
+
+    by: str
+    resources: tuple[Resource, ...]
+    clock_mhz: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A target and everything that serves it.
 
     `emit` takes the graph that the pipeline has made for the same request. `simulate` is the machine: it runs from
-    the artifact's program files, never from the graph.
+    the artifact's program files, never from the graph. `report` asks the target's own tools about an artifact, where
+    there are such tools, and raises CompileError if one is not here.
     """
 
     target: TargetSpec
@@ -95,3 +109,4 @@ class Backend:
     emit: Callable[[Graph, Request], Program]
     simulate: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
     witnesses: tuple[Witness, ...]
+    report: Callable[[Artifact], Report] | None = None

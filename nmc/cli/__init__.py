@@ -13,7 +13,7 @@ import sys
 import click
 
 import nmc
-from nmc.cli import lists, network, studies
+from nmc.cli import lists, network, regression, studies
 from nmc.cli.screen import Commands
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -32,6 +32,7 @@ for command in (
     network.inspect,
     studies.fit,
     studies.explore,
+    regression.regress,
     lists.targets,
     lists.passes,
     lists.explain,

@@ -28,12 +28,23 @@ if TYPE_CHECKING:
 @hinted
 @setting
 @click.option(
+    "--approximate",
+    is_flag=True,
+    help="Let neurons that the target does not have become the nearest that it has; the same as --set neurons=stock.",
+)
+@click.option(
     "--stretch",
     type=click.IntRange(min=1),
     default=1,
     metavar="K",
     help="Run K steps for a step of the model, which gives fast loops time.",
 )
+@click.option(
+    "--budget",
+    metavar="bits|bytes|cores=N",
+    help="Share out widths of weights and steps so that no more is taken and the least is lost; needs --calibrate.",
+)
+@click.option("--report", is_flag=True, help="Ask the target's own tools what it takes; minutes, for an FPGA.")
 @click.option("--dump-after", multiple=True, metavar="PASS", help="Show the graph after a pass.")
 @click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop; write nothing.")
 @click.option("--check", type=FOLDER, metavar="DIR", help="Write nothing; tell what a compile would change.")
@@ -52,6 +63,9 @@ def compile_(
     steps_in_file: int | None,
     given: dict[str, str],
     stretch: int,
+    approximate: bool,
+    budget: str | None,
+    report: bool,
     dump_after: tuple[str, ...],
     stop_after: str | None,
     check: Path | None,
@@ -64,9 +78,13 @@ def compile_(
     from nmc import driver, npz
     from nmc.backends.backend import Request
     from nmc.ir import text
+    from nmc.passes.budget import parse_budget
 
     told = screen()
-    request = Request(dt, preset, reset, stretch, settings=given)
+    if approximate:
+        given = {"neurons": "stock", **given}
+    within = None if budget is None else parse_budget(budget)
+    request = Request(dt, preset, reset, stretch, settings=given, budget=within)
     steps = driver.passes(target, request)
     for name in (*dump_after, *([stop_after] if stop_after else ())):
         driver.check_pass(name, steps)
@@ -87,11 +105,14 @@ def compile_(
         told.answer(answers.stopped(graph, text.show(graph), after=stop_after))
         return
     done = driver.compile(source, target=target, request=request, after=after)
+    if report:
+        told.doing("asking the target's own tools")
+    found = driver.report(done.artifact) if report else None
     changes = None if check is None else driver.changes(done.artifact, check)
     if output is not None:
         driver.write(done.artifact, output)
     told.ready()
-    told.answer(answers.compiled(done, output=output, changes=changes))
+    told.answer(answers.compiled(done, output=output, changes=changes, report=found))
     if changes:
         click.get_current_context().exit(REFUSED)
 

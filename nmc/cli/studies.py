@@ -112,8 +112,9 @@ def explore(
     from nmc.backends.backend import Request
     from nmc.exploration import explore as sweeps
     from nmc.exploration.point import Study, answers_in_reals, grid
-    from nmc.exploration.store import Store, write_whole
+    from nmc.exploration.store import Store
     from nmc.sim.arrays import Decode
+    from nmc.whole import write_whole
 
     told = screen()
     varied = vary or sweeps.default_variations(target)

@@ -5,17 +5,11 @@ from collections.abc import Mapping
 from nmc.errors.entry import Entry, Section
 
 ENTRIES: Mapping[str, Entry] = {
-    "NMC340": Entry(
-        "the outcome of a sweep cannot be written",
-        "`nmc explore -o DIR` keeps one file for each point that it has measured, so that a sweep that was stopped "
-        "goes on where it was. The file system did not take one.",
-        "The disk is full, or the folder belongs to somebody else: name another with `-o`.",
-    ),
     "NMC341": Entry(
-        "a point of a sweep that kills its workers",
-        "A worker that dies takes its point with it, and another worker tries again. Three died of this one, each "
+        "work that kills whoever does it",
+        "A process that dies takes with it what it was doing, and another tries again. Three died of this, each "
         "time alone: it needs more memory than there is, or a library crashes.",
-        "`nmc compile` and `nmc simulate` with the settings of the point show what happens.",
+        "`nmc compile` and `nmc simulate` with the same settings show what happens.",
     ),
     "NMC342": Entry(
         "no cluster",

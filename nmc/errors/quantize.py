@@ -67,5 +67,44 @@ ENTRIES: Mapping[str, Entry] = {
         "that differ.",
         "Give `--calibrate` to have it measured.",
     ),
+    "NMC220": Entry(
+        "no such budget",
+        "A budget is `bits=N` (of weights, states, and spikes over all steps), `bytes=N` (of weights and states) or "
+        "`cores=N`, with a whole number above 0.",
+        "`--budget bits=40000`.",
+    ),
+    "NMC221": Entry(
+        "a budget without data",
+        "A budget is shared out by what each layer loses at each width, which is measured on calibration data.",
+        "Give `--calibrate train.npz` with samples that the network was trained on, or others like them.",
+    ),
+    "NMC222": Entry(
+        "a budget that nothing fits",
+        "Even with the narrowest weights that the target holds, and the fewest steps that are tried, the network takes "
+        "more than the budget. The message says how much.",
+        "`the network takes at least 21000 bits, and the budget is 9000`: raise the budget, or use a smaller network.",
+    ),
+    "NMC223": Entry(
+        "how a budget was shared out",
+        "The width of the weights into each population, the steps to run, what they take, and what they lose: the mean "
+        "squared error of output rates on the calibration data, of all layers together, beside that of the widest "
+        "uniform width in the same budget.",
+        "`nmc simulate DIR --steps T` runs so many steps.",
+    ),
+    "NMC224": Entry(
+        "a target without budgets",
+        "The target's passes do not choose widths themselves.",
+        "Choose one width for all with `--set weight_bits=N`.",
+    ),
+    "NMC230": Entry(
+        "PyTorch is absent",
+        "Gradients through spikes are computed with PyTorch, which is an extra.",
+        "`pip install 'nmc[torch]'`.",
+    ),
+    "NMC231": Entry(
+        "an operation without gradients",
+        "The executor in PyTorch runs graphs in steps; neurons and delays in seconds have no steps yet.",
+        "Discretize the model first: `nmc.passes.discretize`.",
+    ),
 }
 SECTION = Section(200, 249, ENTRIES)

@@ -4,6 +4,54 @@ from collections.abc import Mapping
 
 from nmc.errors.entry import Entry, Section
 
-ENTRIES: Mapping[str, Entry] = {}
+ENTRIES: Mapping[str, Entry] = {
+    "NMC480": Entry(
+        "a counter of pulses cannot hold a neuron",
+        "On SFQ a neuron is a counter: it integrates without a leak, or it is cleared in every step; a negative bias "
+        "drifts by a constant. An exponential leak, a lower bound, a refractory period, a current that decays or a "
+        "membrane as an output need numbers that pulses do not carry. The nearest neuron that a counter holds is named; "
+        "`--approximate` takes it and says what that changes.",
+        "A LIF layer with tau_mem = 20 steps: train with IF neurons, or see what `--approximate --calibrate data.npz` "
+        "costs.",
+    ),
+    "NMC481": Entry(
+        "a neuron is approximated by one that a counter holds",
+        "It was asked for with `--approximate`. Of no leak, a constant drift and a clear in every step the one is taken "
+        "that changes the fewest outputs on the calibration data, all approximated populations together; without data "
+        "the one whose decay is nearer.",
+        "A decay of 0.98 became no leak, and 3 % of the outputs change: train with IF neurons to lose nothing.",
+    ),
+    "NMC482": Entry(
+        "a counter is too wide",
+        "The range of an integrating neuron is proved from its weights, its bias, its threshold and, where these leave "
+        "it open, from the longest run, `--set steps=`. No counter beyond 40 bits is built.",
+        "A bias of 1e9 in every step over 4,096 steps: give a coarser weight grid or shorter runs.",
+    ),
+    "NMC484": Entry(
+        "a file of cells is not what it should be",
+        "`--set cells=FILE` names a TOML file with a table for each cell, in the form of `cells.toml`: ports, junctions, "
+        "currents, transitions, windows, source. A cell of a standard name replaces that one: its figures may differ, "
+        "its ports and what it does may not.",
+        '`[JTL]` with `transitions = ["0 a -> 0 q@2.9"]` and all other fields is a faster library\'s JTL.',
+    ),
+    "NMC485": Entry(
+        "a setting of the netlist is no number that it could be",
+        "`steps` is a whole number of steps, `period` a time in ps.",
+        "`--set period=250` gives every slot 250 ps; without it static timing chooses the shortest that is safe.",
+    ),
+    "NMC486": Entry(
+        "pulses come too close",
+        "A cell got a pulse within the window of setup, hold or separation after another one; what it does then is not "
+        "known. Each finding names the cell, its input, the time, and the earliest time that is legal. A netlist in the "
+        "slots that static timing gives has no such pulse: `period` was set too short, or files were changed.",
+        "`--set period=60` where 245 ps are needed: leave `period` out.",
+    ),
+    "NMC487": Entry(
+        "a run is longer than counters are proved for",
+        "Integrating neurons whose weights do not bound them have counters for `--set steps=` steps; in a longer run one "
+        "could wrap around and give a spike that is none.",
+        "1,000 steps of a network compiled for 256: compile with `--set steps=1000`; it adds two bits to its counters.",
+    ),
+}
 
 SECTION = Section(480, 499, ENTRIES)

@@ -79,7 +79,7 @@ def _try(model: Model, target: str, request: Request) -> Fit:
         sized = len(excesses) == len(refused.findings)
         worst = max(excesses, key=share) if sized else None
         return Fit(target, False, worst, refused.findings)
-    limits = [Excess(each.name, each.used, each.limit) for each in done.resources]
+    limits = [Excess(each.name, each.used, each.limit) for each in done.resources if each.limit]
     return Fit(target, True, max(limits, key=share, default=None))
 
 

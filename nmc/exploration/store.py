@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmc.diagnostics import CompileError, Loc, error
 from nmc.exploration.point import Outcome, Point, key, outcome_from
+from nmc.whole import write_whole
 
 POINTS = "points"
 FORMAT = "nmc.point/1"
@@ -38,27 +36,9 @@ class Store:
         return found if found.point == point else None
 
     def keep(self, outcome: Outcome) -> None:
-        """Write the outcome of a point, whole or not at all. Raises CompileError (NMC340) if it cannot be written."""
+        """Write the outcome of a point, whole or not at all. Raises CompileError (NMC148) if it cannot be written."""
         document = {"format": FORMAT, "study": self.study, "outcome": outcome.to_document()}
         write_whole(self._path(outcome.point), json.dumps(document, indent=1).encode())
 
     def _path(self, point: Point) -> Path:
         return self.folder / POINTS / f"{key(self.study, point)}.json"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there. Raises CompileError (NMC340) if the file system refuses."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as refused:
-        reason = (refused.strerror or str(refused)).lower()
-        message = f"the file system refuses: {reason}"
-        raise CompileError(error("NMC340", message, Loc(str(path)))) from refused

@@ -6,27 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nmc.ir.connections import Connection
 from nmc.ir.linear import Reals
-from nmc.ir.ops import Conv, Linear, LinearOp, Neuron, Sparse
+from nmc.ir.ops import Conv, LinearOp, Neuron, Sparse
+from nmc.passes.layer_weights import Layer, Moments, exponents_at
 from nmc.passes.observe import Observed, delayed, fan_in_moments, moments, thinned, traces, unobserved
-from nmc.passes.round_on_data import Integers, compensated, error_of, round_on_data
-from nmc.passes.units import (
-    Frame,
-    Units,
-    exponent_of,
-    lossless_scale,
-    of_weights,
-    row_count,
-    scale_limit,
-    units_at,
-    widest_scale,
-)
+from nmc.passes.round_on_data import Integers, compensated, round_on_data
+from nmc.passes.units import Frame, Units, lossless_scale, scale_limit, units_at, widest_scale
 
 Array = npt.NDArray[Any]
 
@@ -85,20 +76,6 @@ PERCENTILE = 99.9
 GROWTHS = tuple(2 ** (k / 8) for k in range(14))
 """Scales that are tried, as multiples of the one at which the largest weight just fits; larger ones clip it."""
 
-MOST_CELLS = 1 << 23
-"""Synapses one by one are rounded on data as long as all pairs of a neuron and an input are no more than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Second moments of what enters each connection, by its name: one for each group of a convolution.
-
-    `of` says for synapses one by one which row and column of the moment each takes.
-    """
-
-    by_connection: Mapping[str, Sequence[Reals]]
-    of: Mapping[str, Array]
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -151,8 +128,8 @@ def choose_scales(
     exact = lossless_scale(op, incoming, frame)
     if exact is not None:
         units = units_at(exact, op, frame)
-        exponents = {name: exponent_of(w, frame.numbers[name], units, frame) for name, w in incoming.items()}
-        return Chosen(units, _nearest(incoming, units.scale, exponents, frame), exponents)
+        layer = Layer(incoming, exponents_at(units, incoming, frame), frame, None)
+        return Chosen(units, layer.nearest(units.scale), layer.exponents)
     each_row = (
         recipe.scales is Scales.CHANNEL
         and op.fire is not None
@@ -162,20 +139,20 @@ def choose_scales(
     if recipe.scales is Scales.POWER_OF_TWO:
         widest = np.exp2(np.floor(np.log2(widest)))
     start = units_at(widest, op, frame)
-    exponents = {name: exponent_of(w, frame.numbers[name], start, frame) for name, w in incoming.items()}
+    if not incoming:
+        return Chosen(start, {}, {})
+    layer = Layer(incoming, exponents_at(start, incoming, frame), frame, known)
     limit = scale_limit(op, frame)
     limit = limit if each_row else np.asarray(limit.min())
     whole = op.fire is None or recipe.scales is Scales.POWER_OF_TWO
-    scales = [np.minimum(start.scale * growth, limit) for growth in _growths(incoming, start, frame, recipe, whole)]
-    scale = _least(scales, incoming, exponents, frame, recipe, known, each_row=each_row)
-    units = units_at(scale, op, frame)
-    by_data = known if recipe.rounding is RoundingRule.DATA else None
-    return Chosen(units, _rounded(incoming, units.scale, exponents, frame, by_data, round_on_data), exponents)
+    scales = [np.minimum(start.scale * growth, limit) for growth in _growths(incoming, recipe, whole=whole)]
+    units = units_at(_least(scales, layer, recipe, each_row=each_row), op, frame)
+    by_data = recipe.rounding is RoundingRule.DATA
+    mantissas = layer.rounded(units.scale, round_on_data) if by_data else layer.nearest(units.scale)
+    return Chosen(units, mantissas, layer.exponents)
 
 
-def _growths(
-    incoming: Mapping[str, LinearOp], start: Units, frame: Frame, recipe: Recipe, whole: bool
-) -> tuple[float, ...]:
+def _growths(incoming: Mapping[str, LinearOp], recipe: Recipe, *, whole: bool) -> tuple[float, ...]:
     """Multiples of the widest scale that the recipe wants to be tried."""
     match recipe.calibration:
         case Calibration.MAX:
@@ -192,139 +169,17 @@ def _growths(
             return tuple(growth for growth in GROWTHS if not whole or math.log2(growth).is_integer())
 
 
-def _least(
-    scales: Sequence[Reals],
-    incoming: Mapping[str, LinearOp],
-    exponents: Mapping[str, int],
-    frame: Frame,
-    recipe: Recipe,
-    known: Moments | None,
-    *,
-    each_row: bool,
-) -> Reals:
+def _least(scales: Sequence[Reals], layer: Layer, recipe: Recipe, *, each_row: bool) -> Reals:
     """Of the scales the one with the least error, for each row on its own if each has its own."""
     if len(scales) == 1:
         return scales[0]
-    by_data = recipe.calibration is Calibration.SPIKES
-    errors = np.stack(
-        [_errors(scale, incoming, exponents, frame, recipe, known if by_data else None) for scale in scales]
-    )
+    if recipe.calibration is not Calibration.SPIKES or layer.known is None:
+        errors = np.stack([layer.weight_errors(scale) for scale in scales])
+    else:
+        by_data = recipe.rounding is RoundingRule.DATA
+        rounded = [layer.rounded(s, compensated) if by_data else layer.nearest(s) for s in scales]
+        errors = np.stack([layer.membrane_errors(*pair) for pair in zip(scales, rounded, strict=True)])
     if not each_row:
         return scales[int(errors.sum(axis=1).argmin())]
     best = errors.argmin(axis=0)
     return np.stack([np.broadcast_to(scale, best.shape) for scale in scales])[best, np.arange(len(best))]
-
-
-def _errors(
-    scale: Reals,
-    incoming: Mapping[str, LinearOp],
-    exponents: Mapping[str, int],
-    frame: Frame,
-    recipe: Recipe,
-    known: Moments | None,
-) -> Reals:
-    """The squared error of each row at a scale, in the model's units: of its membrane, or of its weights."""
-    by_data = known is not None and recipe.rounding is RoundingRule.DATA
-    rounded = _rounded(incoming, scale, exponents, frame, known if by_data else None, compensated)
-    total = np.zeros(max((row_count(op) for op in incoming.values()), default=1))
-    for name, op in incoming.items():
-        unit = np.ldexp(1 / of_weights(scale, op), exponents[name] - frame.numbers[name].exponent)
-        difference = rounded[name] * unit - op.weight.values
-        if known is None:
-            squares = np.square(difference)
-            if isinstance(op, Sparse):
-                np.add.at(total, op.post.data // math.prod(op.out_shape[1:]), squares)
-            else:
-                total += squares.reshape(len(total), -1).sum(axis=1)
-        else:
-            total += _membrane_error(op, difference, known, name)
-    return total
-
-
-def _membrane_error(op: LinearOp, difference: Reals, known: Moments, name: str) -> Reals:
-    moments = known.by_connection[name]
-    match op:
-        case Linear():
-            return error_of(difference, moments[0])
-        case Conv():
-            groups = np.split(difference.reshape(op.weight.shape[0], -1), op.groups)
-            return np.concatenate([error_of(d, m) for d, m in zip(groups, moments, strict=True)])
-        case Sparse():
-            moment, of = moments[0], known.of[name]
-            posts, rows = np.unique(op.post.data, return_inverse=True)
-            total = np.zeros(row_count(op))
-            if moment.ndim == 1:
-                by_post = np.bincount(rows, np.square(difference) * moment[of], len(posts))
-            else:
-                spread = np.zeros((len(posts), len(moment)))
-                np.add.at(spread, (rows, of), difference)
-                by_post = error_of(spread, moment)
-            np.add.at(total, posts // math.prod(op.out_shape[1:]), by_post)
-            return total
-
-
-class Rule(Protocol):
-    """How rows of weights become integers: `round_on_data` or `compensated`."""
-
-    def __call__(self, weights: Reals, moments: Reals, *, top: int | Reals) -> Integers:
-        """Integers in [-top, top]."""
-        ...
-
-
-# ---- rounding ---------------------------------------------------------------------------------------------
-
-
-def _scaled(op: LinearOp, scale: Reals, exponent: int, frame: Frame, name: str) -> Reals:
-    """Weights in units of the connection."""
-    return op.weight.values * np.ldexp(of_weights(scale, op), frame.numbers[name].exponent - exponent)
-
-
-def _nearest(
-    incoming: Mapping[str, LinearOp], scale: Reals, exponents: Mapping[str, int], frame: Frame
-) -> dict[str, Integers]:
-    return {
-        name: np.clip(np.rint(_scaled(op, scale, exponents[name], frame, name)), -frame.top, frame.top).astype(
-            np.int64
-        )
-        for name, op in incoming.items()
-    }
-
-
-def _rounded(
-    incoming: Mapping[str, LinearOp],
-    scale: Reals,
-    exponents: Mapping[str, int],
-    frame: Frame,
-    known: Moments | None,
-    rule: Rule,
-) -> dict[str, Integers]:
-    """Weights by `rule` on what is known of their inputs, or to the nearest."""
-    if known is None:
-        return _nearest(incoming, scale, exponents, frame)
-    return {
-        name: _on_data(op, _scaled(op, scale, exponents[name], frame, name), known, name, frame.top, rule)
-        for name, op in incoming.items()
-    }
-
-
-def _on_data(op: LinearOp, weights: Reals, known: Moments, name: str, top: int, rule: Rule) -> Integers:
-    moments = known.by_connection[name]
-    match op:
-        case Linear():
-            return rule(weights, moments[0], top=top)
-        case Conv():
-            groups = np.split(weights.reshape(weights.shape[0], -1), op.groups)
-            done = [rule(each, m, top=top) for each, m in zip(groups, moments, strict=True)]
-            return np.concatenate(done).reshape(weights.shape)
-        case Sparse():
-            return _synapses_on_data(op, weights, moments[0], known.of[name], top, rule)
-
-
-def _synapses_on_data(op: Sparse, weights: Reals, moment: Reals, of: Array, top: int, rule: Rule) -> Integers:
-    """As rows over all pairs (pre, delay), with nothing where a row has no synapse."""
-    posts, rows = np.unique(op.post.data, return_inverse=True)
-    if moment.ndim == 1 or len(posts) * len(moment) > MOST_CELLS:
-        return np.clip(np.rint(weights), -top, top).astype(np.int64)
-    spread, bound = np.zeros((len(posts), len(moment))), np.zeros((len(posts), len(moment)))
-    spread[rows, of], bound[rows, of] = weights, top
-    return rule(spread, moment, top=bound)[rows, of]

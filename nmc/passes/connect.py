@@ -287,6 +287,9 @@ def _unknown(node: Node) -> Diagnostic:
     match node.op:
         case Elementwise() if node.op.initial:
             message = "this population is in none of the neuron families that targets have"
+            ways += (
+                "; a core that runs software, as those of SpiNNaker2 do, could hold it in a kernel of its own"
+            )
         case Elementwise():
             message = (
                 "this function of activations keeps no state and gives no spikes: no target has such a neuron"

@@ -21,12 +21,11 @@ def neuron_in_integers(
 ) -> tuple[Neuron, list[Diagnostic]]:
     """The population with every parameter as a mantissa, and findings: errors (NMC200) where one does not fit."""
     findings: list[Diagnostic] = []
-    states = units.states(op)
     neuron = replace(
         op,
-        synapse=_synapse(op.synapse, arithmetic, units, states),
-        membrane=_membrane(op.membrane, arithmetic, units, states, node, findings),
-        fire=None if op.fire is None else _fire(op, op.fire, arithmetic, units, states, node, findings),
+        synapse=_synapse(op, arithmetic, units),
+        membrane=_membrane(op, arithmetic, units, node, findings),
+        fire=_fire(op, arithmetic, units, node, findings),
         arithmetic=arithmetic,
         exponent=units.state,
     )
@@ -48,34 +47,27 @@ def decay_mantissa(decay: Tensor, arithmetic: Arithmetic, span: tuple[int, int] 
     return Tensor(mantissa, FixedPoint(n + 1, False, -n))
 
 
-def _synapse(
-    synapse: Synapse | None, arithmetic: Arithmetic, units: Units, states: Reals
-) -> Synapse | None:
+def _synapse(op: Neuron, arithmetic: Arithmetic, units: Units) -> Synapse | None:
+    synapse = op.synapse
     if synapse is None:
         return None
     return Synapse(
         decay_mantissa(synapse.decay, arithmetic, arithmetic.i_decays),
         None,
         synapse.used,
-        state(synapse.initial.values, arithmetic.i_bits, units.state, states),
+        state(synapse.initial.values, arithmetic.i_bits, units.state, units.states(op)),
     )
 
 
 def _membrane(
-    membrane: Membrane,
-    arithmetic: Arithmetic,
-    units: Units,
-    states: Reals,
-    node: Node,
-    findings: list[Diagnostic],
+    op: Neuron, arithmetic: Arithmetic, units: Units, node: Node, findings: list[Diagnostic]
 ) -> Membrane:
+    membrane, states = op.membrane, units.states(op)
     bits = arithmetic.v_bits
     decay = (
         None if membrane.decay is None else decay_mantissa(membrane.decay, arithmetic, arithmetic.v_decays)
     )
-    minimum = (
-        None if membrane.minimum is None else state(membrane.minimum.values, bits, units.state, states)
-    )
+    minimum = None if membrane.minimum is None else state(membrane.minimum.values, bits, units.state, states)
     bias = None
     if membrane.bias is not None:
         wanted = np.rint(membrane.bias.values * states)
@@ -104,15 +96,12 @@ def bias_mantissas(wanted: Reals, arithmetic: Arithmetic, exponent: int) -> Tens
 
 
 def _fire(
-    op: Neuron,
-    fire: Fire,
-    arithmetic: Arithmetic,
-    units: Units,
-    states: Reals,
-    node: Node,
-    findings: list[Diagnostic],
-) -> Fire:
+    op: Neuron, arithmetic: Arithmetic, units: Units, node: Node, findings: list[Diagnostic]
+) -> Fire | None:
     """The threshold on its grid; `>=` becomes `>` one grid step lower where states leave nothing between."""
+    fire, states = op.fire, units.states(op)
+    if fire is None:
+        return None
     wanted = fire.threshold.values * np.ldexp(states, -arithmetic.threshold_shift)
     comparison = fire.comparison
     mantissa = np.rint(wanted)

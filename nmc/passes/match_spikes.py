@@ -52,7 +52,13 @@ def begin(graph: Graph, observed: Observed, signals: Mapping[str, Signal]) -> St
 
 
 def match_spikes(
-    stage: Stage, name: str, neuron: Neuron, connections: Mapping[str, LinearOp], recipe: Recipe, *, new_bias: bool
+    stage: Stage,
+    name: str,
+    neuron: Neuron,
+    connections: Mapping[str, LinearOp],
+    recipe: Recipe,
+    *,
+    new_bias: bool,
 ) -> Neuron:
     """The integer population with decay, threshold and bias, one after the other, at which it comes nearest.
 
@@ -94,7 +100,10 @@ class _Trial:
                 values = np.clip(to_mantissas(values, signal.number), lowest, highest)
             source = f"{link.name}.in"
             self.data[source] = values
-            self.nodes += [Node(source, Input(Signal(shape, signal.kind, signal.number))), Node(link.name, op)]
+            self.nodes += [
+                Node(source, Input(Signal(shape, signal.kind, signal.number))),
+                Node(link.name, op),
+            ]
             self.edges += [Edge(source, link.name), Edge(link.name, name)]
         if not self.data:  # a constant: something has to say how long to run
             self.data["time"] = np.zeros((*self.wanted.shape[:2], 1), np.uint8)
@@ -205,7 +214,7 @@ def _thresholds(neuron: Neuron, new_bias: bool) -> Variation | None:
 
 
 def _biases(neuron: Neuron, new_bias: bool) -> Variation | None:
-    """Biases that move a resting membrane by a share of the threshold; where it is read, of a thousandth of its range."""
+    """Biases that move a resting membrane by shares of the threshold; where it is read, of a 64th of its range."""
     arithmetic, membrane = neuron.arithmetic, neuron.membrane
     assert arithmetic is not None
     if arithmetic.bias_bits == 0 or (membrane.bias is None and not new_bias):
@@ -215,7 +224,7 @@ def _biases(neuron: Neuron, new_bias: bool) -> Variation | None:
     if neuron.fire is not None:
         size = float(np.mean(_in_states(neuron.fire.threshold, neuron.exponent)))
     else:
-        size = float(1 << (arithmetic.v_bits - 6))
+        size = float(1 << (arithmetic.v_bits - 7))
     unit = size * max(1 - kept, 1 / 32)
 
     def at(share: Reals) -> Neuron | None:
@@ -242,4 +251,3 @@ def _in_states(tensor: Tensor, exponent: int) -> Reals:
 def _spread(values: Reals, neuron: Neuron) -> Reals:
     """(rows,) such that it broadcasts to the population's shape."""
     return values.reshape(-1, *(1,) * (len(neuron.shape) - 1))
-

@@ -14,6 +14,8 @@ from nmc.ir.graph import Graph
 from nmc.ir.ops import Conv, Linear, Neuron, Op, Sparse
 from nmc.ir.tensor import Tensor
 from nmc.passes.calibrate import SAMPLES
+from nmc.passes.repeat_constants import repeated_as
+from nmc.sim.arrays import is_integer, to_mantissas
 from nmc.sim.trace import SimResult
 
 Array = npt.NDArray[Any]
@@ -38,6 +40,7 @@ def layer_errors(
     real: Graph, integer: Graph, data: Mapping[str, Array], *, samples: int = SAMPLES
 ) -> tuple[LayerError, ...]:
     """Quantize one population at a time. `real` and `integer` are the graphs before and after `quantize`."""
+    real = repeated_as(real, integer)
     populations = [node.name for node in real.nodes if isinstance(node.op, Neuron)]
     inputs = {name: array[:, :samples] for name, array in data.items()}
     record = [f"{name}.spikes" for name in populations if _spikes(real, name)]
@@ -47,7 +50,7 @@ def layer_errors(
         names = {link.name for link in connections(real) if link.dst == name}
         own = output = None
         if exact is not None:
-            quantized = {n: _in_reals(integer[n].op) for n in (name, *sorted(names))}
+            quantized = {n: in_reals(integer[n].op) for n in (name, *sorted(names))}
             got = _run(real.replace_nodes(quantized), inputs, record)
             key = f"{name}.spikes"
             own = _different(exact.trace[key], got.trace[key]) if key in exact.trace else None
@@ -108,7 +111,7 @@ def _weight_error(real: Graph, integer: Graph, name: str, names: set[str]) -> fl
     return float(np.sqrt(np.mean(np.square(a - factor * b)) / np.mean(np.square(a))))
 
 
-def _in_reals(op: Op) -> Op:
+def in_reals(op: Op) -> Op:
     """The operation with the values of its mantissas."""
     plain = _values(op)
     match plain:
@@ -126,3 +129,40 @@ def _values(part: Any) -> Any:  # Any: walks the fields of any operation
     if is_dataclass(part) and not isinstance(part, type):
         return replace(part, **{field.name: _values(getattr(part, field.name)) for field in fields(part)})
     return part
+
+
+# ---- outputs ----------------------------------------------------------------------------------------------
+
+Rates = Mapping[str, Array]
+"""What each output gives on average over the steps, (samples, *shape), in the model's units."""
+
+
+def rates(graph: Graph, data: Mapping[str, Array]) -> dict[str, Array]:
+    """Run the graph, in reals or integers, on data in the model's units."""
+    from nmc.sim.golden import simulate  # here: its kernels' compiler takes half a second to import
+
+    signals = graph.signals()
+    inputs = to_integers(graph, data) if is_integer(graph) else data
+    found: dict[str, Array] = {}
+    for name, array in simulate(graph, inputs).outputs.items():
+        number = signals[name].number
+        mean = array.mean(axis=0, dtype=np.float64)
+        found[name] = mean if number is None else np.ldexp(mean, number.exponent)
+    return found
+
+
+def distance(a: Rates, b: Rates) -> float:
+    """The mean squared difference of rates over all outputs, as a part of the mean square of `a`."""
+    size = sum(float(np.square(each).sum()) for each in a.values()) or 1.0
+    return sum(float(np.square(each - b[name]).sum()) for name, each in a.items()) / size
+
+
+def to_integers(graph: Graph, data: Mapping[str, Array]) -> dict[str, Array]:
+    """Data in the model's units as the mantissas that an integer graph takes, what exceeds them at their ends."""
+    inputs = dict(data)
+    for node in graph.inputs:
+        number = graph.signals()[node.name].number
+        if number is not None:
+            mantissas = to_mantissas(data[node.name], number)
+            inputs[node.name] = np.clip(mantissas, number.lowest, number.highest)
+    return inputs

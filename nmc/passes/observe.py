@@ -16,6 +16,7 @@ from nmc.ir.linear import Reals
 from nmc.ir.neuron import Reset
 from nmc.ir.ops import Conv, Linear, Neuron, Sparse, output_shape
 from nmc.passes.round_on_data import WIDEST_FAN_IN
+from nmc.sim.arrays import spread
 
 Array = npt.NDArray[Any]
 
@@ -47,7 +48,8 @@ def observe(graph: Graph, data: Mapping[str, Array]) -> Observed:
     names = [node.name for node in graph.nodes if isinstance(node.op, Neuron)]
     inputs = at_most(graph, data)
     trace = simulate(graph, inputs, record=[f"{name}.out" for name in names]).trace
-    return Observed({**inputs, **{name: trace[f"{name}.out"] for name in names}})
+    entering = {name: spread(array, graph.stretch) for name, array in inputs.items()}
+    return Observed({**entering, **{name: trace[f"{name}.out"] for name in names}})
 
 
 def at_most(graph: Graph, data: Mapping[str, Array], samples: int = SAMPLES) -> dict[str, Array]:
@@ -68,7 +70,9 @@ def into(graph: Graph) -> dict[str, tuple[Connection, ...]]:
 
 def delayed(array: Array, steps: int) -> Array:
     """What was given `steps` before, zero before the first."""
-    return array if steps == 0 else np.concatenate([np.zeros_like(array[:steps]), array[: len(array) - steps]])
+    return (
+        array if steps == 0 else np.concatenate([np.zeros_like(array[:steps]), array[: len(array) - steps]])
+    )
 
 
 # ---- what inputs do to a membrane -------------------------------------------------------------------------

@@ -29,12 +29,20 @@ from nmc.ir.tensor import FixedPoint, Tensor
 from nmc.ir.types import SPIKE_NUMBER
 from nmc.passes.calibrate import Range, calibrate
 from nmc.passes.choose_neurons import arithmetic_of
-from nmc.passes.choose_scales import Moments, Recipe, choose_scales, moments_into
+from nmc.passes.choose_scales import (
+    Calibration,
+    Recipe,
+    RoundingRule,
+    choose_scales,
+    moments_into,
+)
+from nmc.passes.layer_weights import Moments
 from nmc.passes.mantissas import neuron_in_integers
 from nmc.passes.match_spikes import begin, match_spikes
-from nmc.passes.observe import Observed, into, observe
+from nmc.passes.measure import distance, rates
+from nmc.passes.observe import SAMPLES, Observed, at_most, into, observe
 from nmc.passes.repeat_constants import repeat_constants
-from nmc.passes.units import HEADROOM, Frame, Units
+from nmc.passes.units import HEADROOM, Frame, Units, with_room
 from nmc.target import TargetSpec
 
 Array = npt.NDArray[Any]
@@ -44,6 +52,10 @@ ACCUMULATOR_BITS = 32
 
 AtWidth = Callable[[int], TargetSpec]
 """A target as it is at a width of weights: cores that are made for a network differ by it."""
+
+
+Lower = Callable[[Graph], Graph]
+"""A pass that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ class Known:
     numbers: Mapping[str, FixedPoint] = field(default_factory=dict[str, FixedPoint])
     seen: Range | None = None
     moments: Moments | None = None
+    made_to_measure: bool = False
+    """The target's registers are made for the network: bits below a weight's unit may be fewer than it names."""
 
 
 def quantize(
@@ -74,6 +88,7 @@ def quantize(
     recipe: Recipe | None = None,
     widths: Mapping[str, int] | None = None,
     at_width: AtWidth | None = None,
+    lower: Lower | None = None,
 ) -> Graph:
     """Every population in integers of `target`, as `recipe` says; by default each weight is rounded to nearest.
 
@@ -81,39 +96,105 @@ def quantize(
     larger weights gets an exponent where the target has one. The scale shrinks where the threshold, a bias or (on
     calibration data, with headroom of two) a state would not fit. Inputs are spikes if the calibration data are 0
     and 1 or there are none, else messages of `message_bits`. `widths` are the bits of the weights into single
-    populations, `weight_bits` those of all others.
+    populations, `weight_bits` those of all others. `lower` is what follows: of several ways to quantize, one that it
+    refuses is not taken.
 
     Raises CompileError: NMC200 where a threshold or bias cannot be represented, NMC201 for weight bits that
     the target does not have.
     """
     recipe = recipe or Recipe()
-    at_width = at_width or (lambda bits: target)
-    widths = widths or {}
-    check_bits(graph, target, {weight_bits, *widths.values()})
-    graph = repeat_constants(graph)
-    ranges = calibrate(graph, calibration) if calibration else {}
+    width = Widths(weight_bits, widths or {}, at_width or (lambda bits: target), at_width is not None)
+    check_bits(graph, target, {weight_bits, *width.by_population.values()})
     new, notes = messages(graph, calibration, message_bits, target)
-    findings: list[Diagnostic] = []
-    signals = graph.replace_nodes(new).signals()
+    graph = with_constants(graph, new)
+    ranges = calibrate(graph, calibration) if calibration else {}
     observed = observe(graph, calibration) if calibration and recipe.uses_data else None
+    variants = _variants(recipe) if observed is not None else (recipe,)
+    done = [
+        _integers(graph, new, each, width=width, target=target, ranges=ranges, observed=observed)
+        for each in variants
+    ]
+    if len(done) > 1:
+        data = at_most(graph, calibration, samples=4 * SAMPLES)
+        exact = rates(graph, data)
+        done.sort(key=lambda each: distance(exact, rates(each, data)))
+        done = [each for each in done if lower is None or _passes(each, lower)] or done
+    return done[0].with_notes(notes)
+
+
+def _passes(graph: Graph, lower: Lower) -> bool:
+    try:
+        lower(graph)
+    except CompileError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Bits of weights: `usual`, and those of single populations; and the target at each width."""
+
+    usual: int
+    by_population: Mapping[str, int]
+    at_width: AtWidth
+    made_to_measure: bool
+
+    def of(self, name: str) -> int:
+        """The bits of the weights into a population."""
+        return self.by_population.get(name, self.usual)
+
+
+def with_constants(graph: Graph, inputs: Mapping[str, Op]) -> Graph:
+    """The graph with constants repeated as `inputs`, typed as the target receives them, need it."""
+    typed = graph.replace_nodes(inputs).signals()
+    return repeat_constants(graph, {name: signal.number for name, signal in typed.items()})
+
+
+def _variants(recipe: Recipe) -> tuple[Recipe, ...]:
+    """What is tried for a recipe; the one whose outputs come nearest to the model's on data is taken.
+
+    Layer by layer a rule may be better and all layers together worse: errors of layers can make up for each other.
+    """
+    if recipe.calibration is not Calibration.SPIKES:
+        return (recipe,)
+    weights_only = replace(recipe, calibration=Calibration.MSE)
+    nearest = replace(recipe, rounding=RoundingRule.NEAREST)
+    return tuple(dict.fromkeys((recipe, weights_only, nearest)))
+
+
+def _integers(
+    graph: Graph,
+    inputs: Mapping[str, Op],
+    recipe: Recipe,
+    *,
+    width: Widths,
+    target: TargetSpec,
+    ranges: Mapping[str, Range],
+    observed: Observed | None,
+) -> Graph:
+    """Every population in integers, in the order in which signals reach them."""
+    new, notes, findings = dict(inputs), list[Diagnostic](), list[Diagnostic]()
+    signals = graph.replace_nodes(new).signals()
     stage = None if observed is None else begin(graph, observed, signals)
+    links_into = into(graph)
     for name in [each for part in graph.components() for each in part]:
         node = graph[name]
         if not isinstance(node.op, Neuron):
             continue
-        links = into(graph).get(name, ())
+        links = links_into.get(name, ())
         incoming = {link.name: _linear(graph, link.name) for link in links}
-        moments = moments_into(node.op, incoming, links, observed, recipe)
         known = Known(
-            {link.name: signals[link.src].number or SPIKE_NUMBER for link in links}, ranges.get(name), moments
+            {link.name: signals[link.src].number or SPIKE_NUMBER for link in links},
+            ranges.get(name),
+            moments_into(node.op, incoming, links, observed, recipe),
+            width.made_to_measure,
         )
-        bits = widths.get(name, weight_bits)
         try:
             population = quantize_population(
                 node.op,
                 incoming,
-                target=at_width(bits),
-                weight_bits=bits,
+                target=width.at_width(width.of(name)),
+                weight_bits=width.of(name),
                 known=known,
                 recipe=recipe,
                 node=node,
@@ -121,13 +202,13 @@ def quantize(
         except CompileError as refused:
             findings += refused.findings
             continue
+        neuron = population.neuron
         if stage is not None:
-            new_bias = target.connection_delay == 0  # else a late population would have to be warmed up for it
-            neuron = match_spikes(
-                stage, name, population.neuron, population.connections, recipe, new_bias=new_bias
-            )
-            population = replace(population, neuron=neuron)
-        new[name] = population.neuron
+            new_bias = (
+                target.connection_delay == 0
+            )  # else a late population would have to be warmed up for it
+            neuron = match_spikes(stage, name, neuron, population.connections, recipe, new_bias=new_bias)
+        new[name] = neuron
         new.update(population.connections)
         notes += population.notes
     if findings:
@@ -149,10 +230,20 @@ def quantize_population(
     where = node or Node("relay", op)
     known = known or Known()
     numbers = {name: known.numbers.get(name, SPIKE_NUMBER) for name in incoming}
-    frame = Frame(target, arithmetic_of(op, target), weight_bits or target.weights.bits[-1], numbers, known.seen)
+    frame = Frame(
+        target, arithmetic_of(op, target), weight_bits or target.weights.bits[-1], numbers, known.seen
+    )
+    frame = with_room(op, incoming, frame) if known.made_to_measure else frame
     chosen = choose_scales(op, incoming, frame, recipe or Recipe(), known.moments)
     connections = {
-        name: _connection(weights, chosen.mantissas[name], chosen.exponents[name], chosen.units, frame, frame.numbers[name])
+        name: _connection(
+            weights,
+            chosen.mantissas[name],
+            chosen.exponents[name],
+            units=chosen.units,
+            frame=frame,
+            message=frame.numbers[name],
+        )
         for name, weights in incoming.items()
     }
     neuron, findings = neuron_in_integers(op, frame.arithmetic, chosen.units, where)
@@ -181,6 +272,7 @@ def _connection(
     op: LinearOp,
     mantissa: npt.NDArray[np.int64],
     exponent: int,
+    *,
     units: Units,
     frame: Frame,
     message: FixedPoint,

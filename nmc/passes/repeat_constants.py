@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from nmc.ir.connections import connections
+from nmc.ir.connections import Connection, connections
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Linear, LinearOp, Neuron, Op, Sparse
-from nmc.ir.tensor import Tensor
+from nmc.ir.tensor import FixedPoint, Tensor
 
 MOST = 64
 """Copies at most; each is a neuron and a synapse for each bias."""
 
 
-def repeat_constants(graph: Graph) -> Graph:
+def repeat_constants(graph: Graph, numbers: Mapping[str, FixedPoint | None]) -> Graph:
     """As many copies of a constant neuron as its weights are larger than the others into the same population.
+
+    Weights are compared as they are in integers: per unit of the message that they meet, of which `numbers` by source
+    has the format.
 
     Each copy has its share of the weight, so that the sum is the model's. Otherwise one scale for both would leave
     the other weights a part of their bits only. Only constants of one neuron are repeated: those that stand for
@@ -33,8 +37,8 @@ def repeat_constants(graph: Graph) -> Graph:
     copies: dict[str, int] = {}
     for link in links:
         if link.src in constants:
-            others = [_largest(graph[each.name].op) for each in links if each.dst == link.dst and each.src not in constants]
-            largest = max(others, default=0.0)
+            others = [each for each in links if each.dst == link.dst and each.src not in constants]
+            largest = max((_per_unit(graph, each, numbers) for each in others), default=0.0)
             ratio = _largest(graph[link.name].op) / largest if largest > 0 else 1.0
             copies[link.name] = min(MOST, max(1, math.ceil(ratio)))
     new: dict[str, Op] = {}
@@ -47,6 +51,36 @@ def repeat_constants(graph: Graph) -> Graph:
             new[name] = replace(op, shape=(most,))
             new |= {each: _repeated(graph[each].op, count, most) for each, count in leaving.items()}
     return graph.replace_nodes(new)
+
+
+def repeated_as(graph: Graph, other: Graph) -> Graph:
+    """The graph with as many copies of each constant neuron as `other` has, which was made of it."""
+    new: dict[str, Op] = {}
+    for node in graph.nodes:
+        op = node.op
+        if not isinstance(op, Neuron) or other[node.name].op == op:
+            continue
+        wanted = other[node.name].op
+        if isinstance(wanted, Neuron) and wanted.shape != op.shape:
+            (most,) = wanted.shape
+            new[node.name] = replace(op, shape=(most,))
+            for link in connections(graph):
+                if link.src == node.name:
+                    new[link.name] = _repeated(graph[link.name].op, _copies(other[link.name].op), most)
+    return graph.replace_nodes(new)
+
+
+def _copies(op: Op) -> int:
+    """How many copies a connection comes from."""
+    if isinstance(op, Sparse):
+        return int(op.pre.data.max(initial=0)) + 1
+    assert isinstance(op, Linear)
+    return 1 + int(np.flatnonzero(op.weight.data.any(axis=0)).max(initial=0))
+
+
+def _per_unit(graph: Graph, link: Connection, numbers: Mapping[str, FixedPoint | None]) -> float:
+    number = numbers.get(link.src)
+    return math.ldexp(_largest(graph[link.name].op), 0 if number is None else number.exponent)
 
 
 def _largest(op: Op) -> float:

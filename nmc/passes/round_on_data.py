@@ -50,7 +50,9 @@ def compensated(weights: Reals, moments: Reals, *, top: int | Reals) -> Integers
     damped = _damped(moments)
     order = np.argsort(-np.diagonal(damped), kind="stable")
     upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
-    rest = np.ascontiguousarray(weights[:, order].T)  # (inputs, rows): each step works on whole lines of memory
+    rest = np.ascontiguousarray(
+        weights[:, order].T
+    )  # (inputs, rows): each step works on whole lines of memory
     bound = np.ascontiguousarray(np.broadcast_to(np.asarray(top, float), weights.shape)[:, order].T)
     rounded = np.empty_like(rest)
     for j in range(len(order)):

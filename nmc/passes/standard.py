@@ -9,10 +9,12 @@ from typing import Any
 import numpy.typing as npt
 
 from nmc.ir.graph import Graph
+from nmc.passes.allocate_bits import quantize_within
+from nmc.passes.budget import Budget
 from nmc.passes.canonicalize import canonicalize
 from nmc.passes.choose_neurons import Unsupported, choose_neurons
-from nmc.passes.connect import connect
 from nmc.passes.choose_scales import BEST, Recipe
+from nmc.passes.connect import connect
 from nmc.passes.discretize import discretize
 from nmc.passes.facts import Fact
 from nmc.passes.lower_delays import lower_delays
@@ -68,16 +70,22 @@ def to_target(
     calibration: Mapping[str, Array],
     recipe: Recipe = BEST,
     at_width: AtWidth | None = None,
+    budget: Budget | None = None,
 ) -> tuple[Pass, ...]:
-    """Onto the integers, delays and cores of `target`; `at_width` is the target at each width of weights."""
+    """Onto the integers, delays and cores of `target`; `at_width` is the target at each width of weights.
+
+    With a `budget`, widths are shared out within it (`allocate_bits`).
+    """
+    cores = partial(_cores, target=target)
     integers = partial(
-        quantize,
+        quantize if budget is None else partial(quantize_within, budget=budget, cores=cores),
         target=target,
         weight_bits=weight_bits,
         message_bits=message_bits,
         calibration=calibration,
         recipe=recipe,
         at_width=at_width,
+        lower=partial(lower_delays, target=target),
     )
     canonical, quantized = {Fact.CANONICAL}, {Fact.CANONICAL, Fact.QUANTIZED}
     return (
@@ -92,7 +100,13 @@ def to_target(
             integers,
             needs=canonical,
             gives={Fact.QUANTIZED},
-            settings={"weight_bits": str(weight_bits), "message_bits": str(message_bits)},
+            settings={
+                "weight_bits": str(weight_bits) if budget is None else f"within {budget}",
+                "message_bits": str(message_bits),
+                "calibration": recipe.calibration.value,
+                "scales": recipe.scales.value,
+                "rounding": recipe.rounding.value,
+            },
         ),
         _named(
             "lower_delays", partial(lower_delays, target=target), needs=quantized, gives={Fact.DELAYS_LOWERED}
@@ -104,6 +118,12 @@ def to_target(
             gives={Fact.PLACED},
         ),
     )
+
+
+def _cores(graph: Graph, *, target: TargetSpec) -> int:
+    """How many cores an integer graph takes. Raises CompileError where there are not so many."""
+    placed = place(lower_delays(graph, target=target), target=target)
+    return len({part.core for part in placed.placement})
 
 
 def _named(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -135,6 +135,19 @@ def widest_scale(op: Neuron, incoming: Mapping[str, LinearOp], frame: Frame, *, 
     usual = float(np.median(finest[driven])) if driven.any() else float(min(limit.min(), 1.0))
     scale = np.minimum(np.where(driven, finest, usual), limit)
     return scale if each_row else np.asarray(scale[0])
+
+
+CLIPPED = 3.0
+"""Scales are tried up to so many times the widest one, at which the largest weights are clipped."""
+
+
+def with_room(op: Neuron, incoming: Mapping[str, LinearOp], frame: Frame) -> Frame:
+    """The frame with fewer bits of state below a weight's unit, where a state would not fit its register otherwise."""
+    wanted = CLIPPED * widest_scale(op, incoming, replace(frame, seen=None), each_row=False)
+    while frame.arithmetic.input_shift > 0 and scale_limit(op, frame).min() < wanted:
+        arithmetic = replace(frame.arithmetic, input_shift=frame.arithmetic.input_shift - 1)
+        frame = replace(frame, arithmetic=arithmetic)
+    return frame
 
 
 def scale_limit(op: Neuron, frame: Frame) -> Reals:

@@ -13,6 +13,7 @@ from nmc.ir.ops import (
     Conv,
     Delay,
     DelayLine,
+    Elementwise,
     Input,
     Linear,
     Neuron,
@@ -25,6 +26,7 @@ from nmc.ir.ops import (
     Threshold,
     output_shape,
 )
+from nmc.ir.program import Program, Scalar
 from nmc.ir.tensor import Tensor
 
 Population = Neuron | Ode | Threshold
@@ -64,13 +66,17 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
     for name in graph.order():
         op = graph[name].op
         synapses = [graph[feeding].op for feeding in _feeding(graph, name)]
-        if isinstance(op, Population) or (isinstance(op, Output) and any(map(synapse_count, synapses))):
+        if (
+            isinstance(op, Population)
+            or _keeps(op)
+            or (isinstance(op, Output) and any(map(synapse_count, synapses)))
+        ):
             found.append(
                 Layer(
                     name,
                     _kind(op),
                     output_shape(op),
-                    prod(output_shape(op)) if isinstance(op, Population) else 0,
+                    0 if isinstance(op, Output) else prod(output_shape(op)),
                     sum(map(synapse_count, synapses)),
                     max((bits for bits in map(weight_bits, synapses) if bits is not None), default=None),
                     len(cores.get(name, ())),
@@ -79,10 +85,17 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(found)
 
 
+def _keeps(op: Op) -> bool:
+    """Whether an operation is a population outside the known families: a program with states."""
+    return isinstance(op, Elementwise) and bool(op.initial)
+
+
 def _kind(op: Op) -> str:
     match op:
         case Neuron() | Ode():
             return op.family.value
+        case Elementwise():
+            return "program"
         case _:
             return type(op).__name__.lower()
 
@@ -94,7 +107,7 @@ def _feeding(graph: Graph, name: str) -> list[str]:
     waiting = [edge.src for edge in incoming[name]]
     while waiting:
         node = waiting.pop()
-        if node in found or isinstance(graph[node].op, Population | Input):
+        if node in found or isinstance(graph[node].op, Population | Input) or _keeps(graph[node].op):
             continue
         found[node] = None
         waiting += [edge.src for edge in incoming[node]]
@@ -180,8 +193,51 @@ def equation(op: Op) -> tuple[str, ...]:
             return _neuron(op)
         case Threshold(_, threshold, comparison):
             return (f"spike when x {_sign(comparison)} {value(threshold)}",)
+        case Elementwise(program=program) if op.initial:
+            return _program(program)
         case _:
             return ()
+
+
+_INFIX = {
+    Scalar.ADD: "+",
+    Scalar.SUB: "-",
+    Scalar.MUL: "*",
+    Scalar.DIV: "/",
+    Scalar.ABOVE: ">",
+    Scalar.AT_LEAST: ">=",
+    Scalar.EQUAL: "==",
+    Scalar.AND: "and",
+    Scalar.OR: "or",
+}
+_INLINE = 40
+"""Characters of the longest part that is written where it is used; longer ones get a name."""
+
+
+def _program(program: Program) -> tuple[str, ...]:
+    """A program as formulas, the names of parts that are used again before them."""
+    texts = [*program.inputs, *program.states, *(value(each) for each in program.constants)]
+    uses = [index for each in program.code for index in each.args] + [program.output, *program.next]
+    lines: list[str] = []
+    for instruction in program.code:
+        args = [texts[index] for index in instruction.args]
+        sign = _INFIX.get(instruction.op)
+        text = f"({args[0]} {sign} {args[1]})" if sign else f"{instruction.op.value}({', '.join(args)})"
+        if uses.count(len(texts)) > 1 or len(text) > _INLINE:
+            name = f"a{len(lines) + 1}"
+            lines.append(f"{name} = {_bare(text)}")
+            text = name
+        texts.append(text)
+    lines += [
+        f"{state} becomes {_bare(texts[now])}"
+        for state, now in zip(program.states, program.next, strict=True)
+    ]
+    return (*lines, f"output {_bare(texts[program.output])}")
+
+
+def _bare(text: str) -> str:
+    """Without brackets around the whole."""
+    return text[1:-1] if text.startswith("(") else text
 
 
 def value(tensor: Tensor) -> str:

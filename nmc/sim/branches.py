@@ -31,16 +31,15 @@ class Path:
         if right is self.watched:
             self.margin = left.value - self.value(right)
         holds = self.live & condition
+        some, everywhere = bool(holds.any()), bool((holds == self.live).all())
+        if everywhere or not some:
+            return some  # nobody here goes the other way
         if len(self.taken) < len(self.given):
             choice = self.given[len(self.taken)]
-            self.taken.append(choice)
         else:
-            some, all_of = bool(holds.any()), bool((holds == self.live).all())
-            if some == all_of or not some:
-                return some  # nobody here goes the other way
             choice = True
             self.others.append((*self.taken, False))
-            self.taken.append(choice)
+        self.taken.append(choice)
         self.live = holds if choice else self.live & ~condition
         return choice
 
@@ -161,7 +160,9 @@ def elementwise(
         parts = [path.value(part) for part in (given if isinstance(given, tuple) else (given,))]
         parts = [torch.as_tensor(part, dtype=like.dtype).expand(like.shape) for part in parts]
         whole = not results
-        results = parts if whole else [torch.where(path.live, *pair) for pair in zip(parts, results, strict=True)]
+        results = (
+            parts if whole else [torch.where(path.live, *pair) for pair in zip(parts, results, strict=True)]
+        )
         if path.margin is not None:
             margin = path.margin if margin is None else torch.where(path.live, path.margin, margin)
     return results, margin

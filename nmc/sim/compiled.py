@@ -8,8 +8,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numba
 from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
@@ -68,12 +69,19 @@ def callback(function: Kernel, size: int) -> Any:
 
     Its `address` is a pointer of the type void (*)(void *, uint64_t, uint32_t, void *), the last one to the table.
     """
-    body = njit(function)
+    library: Any = numba  # what it exports is not in its stubs
+    body, carray = njit(function), library.carray
 
     def called(engine: Any, address: Any, length: Any, table: Any) -> None:
         body(0, address, length, carray(table, (size,), types.uint64))
 
-    return cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr))(called)
+    signature = types.void(types.voidptr, types.uint64, types.uint32, types.voidptr)
+    return library.cfunc(signature)(called)
+
+
+part_of_kernels: Callable[[Kernel], Kernel] = register_jitable
+"""Decorates a function that kernels call: it is compiled into each of them and never kept on disk by itself, so that
+the kernel's digest (`digest_of` the modules of its parts) is all that a change of it must change."""
 
 
 def _prefetch(_context: Any, array: Any, place: Any) -> Any:

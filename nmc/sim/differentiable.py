@@ -4,10 +4,14 @@ Neurons run the functions of `nmc.ir.neuron`, integers those of `nmc.ir.fixed` (
 in golden's order, so that spikes and membranes in float32 are golden's to the bit, and integers (int64) too.
 """
 
+# ruff: noqa: PLR0917 - rules of neurons take their numbers in the order of their formulas
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
 from math import prod
 from typing import Any, assert_never
 
@@ -42,10 +46,10 @@ STEEPNESS = 2.0
 def ready() -> str | None:
     """Why PyTorch cannot be used here and what installs it; None if it can."""
     try:
-        import torch  # noqa: F401 - only whether it is there
-    except ImportError:
-        return "PyTorch is not installed: pip install 'nmc[torch]'"
-    return None
+        available = find_spec("torch") is not None
+    except (ImportError, ValueError):
+        available = False
+    return None if available else "PyTorch is not installed: pip install 'nmc[torch]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Executor:
                 if path not in ops.COUNTS:
                     self.parameters[f"{node.name}.{path}"] = self._leaf(tensor)
             if isinstance(node.op, ops.LinearOp):
-                self.wires[node.name] = self._wire(node.op)
+                self.wires[node.name] = self._wire(node.op, self._shape_in_memory(node.name))
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Run:
         """Run on arrays (steps, samples, *shape) by input, which golden accepts."""
@@ -125,7 +129,20 @@ class Executor:
     def _array(self, array: npt.NDArray[Any]) -> Array:
         return self.torch.tensor(np.ascontiguousarray(array), dtype=self.dtype)
 
-    def _wire(self, op: ops.LinearOp) -> _Wire:
+    def _shape_in_memory(self, name: str) -> ops.Shape:
+        """The shape by whose memory golden orders what enters a linear operation: of spikes that before a `Flatten`,
+        since they are added up as they come.
+        """
+        shape = ops.input_shape(self.graph[name].op)
+        edges = self.incoming[name]
+        if any(self.signals[edge.src].kind is not ops.SignalKind.SPIKE for edge in edges):
+            return shape
+        while len(edges) == 1 and isinstance(before := self.graph[edges[0].src].op, ops.Flatten):
+            shape = before.in_shape
+            edges = self.incoming[edges[0].src]
+        return shape
+
+    def _wire(self, op: ops.LinearOp, shape: ops.Shape) -> _Wire:
         """Synapses by falling delay, then by where their sources stand in memory: as golden adds them up."""
         if isinstance(op, ops.Sparse):
             pre, post, delay = op.pre.data, op.post.data, op.delay.data
@@ -134,15 +151,12 @@ class Executor:
             numbered = _numbered(op)
             pre, post, place = numbered.col, numbered.row, numbered.data.astype(np.int64) - 1
             delay = np.zeros(pre.size, np.int64)
-        shape = ops.input_shape(op)
         rank = np.empty(prod(shape), np.int64)
         rank[layout.inner(np.arange(prod(shape)).reshape(shape), np.dtype(np.int64))] = np.arange(prod(shape))
         order = np.lexsort((post, rank[pre], -delay))
         pre, post, place, delay = pre[order], post[order], place[order], delay[order]
         cuts = [0, *(np.flatnonzero(np.diff(delay)) + 1).tolist(), delay.size]
-        parts = tuple(
-            (int(delay[a]), slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if a < b
-        )
+        parts = tuple((int(delay[a]), slice(a, b)) for a, b in pairwise(cuts) if a < b)
         as_index = [self.torch.tensor(each.astype(np.int64)) for each in (pre, post, place)]
         return _Wire(as_index[0], as_index[1], as_index[2], parts)
 
@@ -159,7 +173,12 @@ def _numbered(op: ops.Linear | ops.Conv) -> Any:  # a scipy.sparse.coo_matrix
 def _refuse(graph: Graph) -> None:
     seconds = [node for node in graph.nodes if isinstance(node.op, ops.Ode | ops.DelayLine)]
     found = [
-        error("NMC231", f"`{node.name}` is in seconds, and gradients are of steps", node.loc, help="discretize it first")
+        error(
+            "NMC231",
+            f"`{node.name}` is in seconds, and gradients are of steps",
+            node.loc,
+            help="discretize it first",
+        )
         for node in seconds
     ]
     if found:
@@ -206,7 +225,9 @@ class _Walk:
         """The finest exponent of all edges into the node."""
         return min((self.exponent(edge.src) for edge in self.x.incoming[node.name]), default=0)
 
-    def parameter(self, node: Node, path: str, shape: ops.Shape, default: float, exponent: int | None = None) -> Array:
+    def parameter(
+        self, node: Node, path: str, shape: ops.Shape, default: float, exponent: int | None = None
+    ) -> Array:
         """One value an element, (elements, 1); mantissas in units of 2**exponent."""
         given = self.x.parameters.get(f"{node.name}.{path}")
         if given is None:
@@ -259,7 +280,7 @@ class _Walk:
         wire, shape = self.x.wires[node.name], ops.output_shape(op)
         weight = self.x.parameters[f"{node.name}.weight"].reshape(-1)[wire.weight][:, None]
         bias = self.x.parameters.get(f"{node.name}.bias")
-        total = self.zeros(prod(shape))
+        total = by_channel = self.zeros(prod(shape))
         if bias is not None:
             by_channel = bias.reshape(-1, *(1,) * (len(shape) - 1)).broadcast_to(shape).reshape(-1, 1)
             if not self.x.integer:
@@ -425,7 +446,16 @@ class _Walk:
             spikes = self.with_surrogate(spikes, margin, threshold)
             return new, rest.to(self.torch.int64), spikes
 
-        def integers(v: int, wait: int, drive: int, threshold: int, value: int, minimum: int, period: int, mantissa: int) -> tuple[int, int, int]:
+        def integers(
+            v: int,
+            wait: int,
+            drive: int,
+            threshold: int,
+            value: int,
+            minimum: int,
+            period: int,
+            mantissa: int,
+        ) -> tuple[int, int, int]:
             return step_integer(
                 v, wait, drive, mantissa, threshold, value, minimum, period, a.decay_bits, int(a.decay_form),
                 int(a.rounding), a.v_bits, int(a.v_overflow), a.leak_after, *choices,
@@ -452,7 +482,11 @@ class _Walk:
         for mantissa in np.unique(each).tolist():
             found, _ = elementwise(self.torch, rule, [*given, int(mantissa)], like=like)
             mine = self.torch.tensor(each == mantissa)[:, None]
-            results = [self.torch.where(mine, *pair) for pair in zip(found, results, strict=True)] if results else found
+            results = (
+                [self.torch.where(mine, *pair) for pair in zip(found, results, strict=True)]
+                if results
+                else found
+            )
         return results
 
     # ---- programs ----
@@ -466,7 +500,10 @@ class _Walk:
                 self.parameter(node, f"initial.{k}", op.shape, 0).broadcast_to(shape)
                 for k in range(len(program.states))
             ]
-        values = [*(self.received(node, t, port).reshape(-1, self.samples) for port in program.inputs), *states]
+        values = [
+            *(self.received(node, t, port).reshape(-1, self.samples) for port in program.inputs),
+            *states,
+        ]
         constants = [
             self.parameter(node, f"program.constants.{k}", op.shape, 0) for k in range(len(program.constants))
         ]
@@ -533,4 +570,3 @@ _TORCH_NAMES: Mapping[Scalar, str] = {
 def _number(count: Any) -> Any:
     """A count as a number of the state's precision: torch keeps that of the array that it meets."""
     return float(count) if isinstance(count, int) else count
-

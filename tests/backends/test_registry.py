@@ -84,14 +84,19 @@ def test_every_witness_says_whether_it_is_ready(backend: Backend) -> None:
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NETWORKS = ("digits/digits.nir", "temporal/temporal.nir")
+WITHOUT_LEAK = ("sfq/digits.nir", "xor/xor.nir")
+CASES = [
+    (name, network)
+    for name in registry.names()
+    for network in (WITHOUT_LEAK if name == "sfq" else NETWORKS)  # counters of pulses hold no exponential leak
+]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("target", registry.names())
+@pytest.mark.parametrize(("target", "network"), CASES)
 def test_compile_gives_equal_bytes_in_different_folders_and_processes(
     target: str, network: str, tmp_path: Path
 ) -> None:
@@ -111,11 +116,11 @@ def test_compile_gives_equal_bytes_in_different_folders_and_processes(
     assert driver.changes(done.artifact, tmp_path / "b" / "out") == {}
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("target", registry.names())
+@pytest.mark.parametrize(("target", "network"), CASES)
 def test_machine_and_golden_agree_on_an_example(target: str, network: str, tmp_path: Path) -> None:
     driver.write(driver.compile(EXAMPLES / network, target=target).artifact, tmp_path / "out")
     done = driver.verify(tmp_path / "out", engines=["machine"])
     assert done.agree, done.divergence
     populations = [layer.name for layer in driver.inspect(tmp_path / "out").layers if layer.kind != "output"]
-    assert {f"{name}.v" for name in populations} <= set(done.compared["machine"])
+    seen = "spikes" if target == "sfq" else "v"  # pulses show spikes, not what counters hold
+    assert {f"{name}.{seen}" for name in populations} <= set(done.compared["machine"])

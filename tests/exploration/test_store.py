@@ -43,6 +43,6 @@ def test_store_leaves_nothing_but_whole_files(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(CompileError) as refused:
         Store(tmp_path, "s").keep(OUTCOME)
-    assert refused.value.findings[0].code == "NMC340"
+    assert refused.value.findings[0].code == "NMC148"
     assert "no space left" in refused.value.findings[0].message
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from nmc.artifact import Artifact
+from nmc.backends import quantization
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
 from nmc.backends.fpga import emit as emitter
-from nmc.backends.fpga import machine, verilator
+from nmc.backends.fpga import machine, synthesis, verilator
+from nmc.backends.fpga.estimate import design_cost
 from nmc.backends.fpga.lanes import Goal, choose_lanes
 from nmc.backends.fpga.narrow import narrow
 from nmc.backends.fpga.program import Io
@@ -47,6 +49,7 @@ SETTINGS = (
         tuple(each.value for each in Unsupported),
         "populations that decays by shifts cannot serve: with multipliers, the nearest with shifts, or refused",
     ),
+    *quantization.SETTINGS,
     Setting("lanes", "", (), "lanes of every layer, at most one a neuron; without, chosen from a goal"),
     Setting(
         "cycles_per_step",
@@ -54,6 +57,7 @@ SETTINGS = (
         (),
         f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})",
     ),
+    Setting("luts", "", (), "goal: the most lanes whose design takes no more LUT4 by the estimate"),
     Setting("part", "ecp5-85", tuple(PARTS), "the chip", relief=("ecp5-85",)),
     Setting(
         "io", "stream", tuple(each.value for each in Io), "what streams become at the edge of the design"
@@ -70,9 +74,13 @@ SETTINGS = (
 )
 
 
+GOALS = ("lanes", "cycles_per_step", "luts")
+"""Settings of which one at most decides about lanes."""
+
+
 def goal(settings: Mapping[str, str]) -> Goal:
     """The goal that settings name. Raises UsageError (NMC450) for more than one, or for one that is no number."""
-    given = {name: settings[name] for name in ("lanes", "cycles_per_step") if settings[name]}
+    given = {name: settings[name] for name in GOALS if settings[name]}
     place = Loc("<command line>")
     if len(given) > 1:
         message = f"{' and '.join(f'`{name}`' for name in given)} are goals, and there can be one"
@@ -83,7 +91,7 @@ def goal(settings: Mapping[str, str]) -> Goal:
                 error("NMC450", f"setting `{name}` is `{value}`, not a whole number above 0", place)
             )
     numbers = {name: int(value) for name, value in given.items()} or {"cycles_per_step": CYCLES_PER_STEP}
-    return Goal(numbers.get("lanes"), numbers.get("cycles_per_step"))
+    return Goal(**{name: numbers.get(name) for name in GOALS})
 
 
 def pipeline(request: Request) -> tuple[Pass, ...]:
@@ -92,14 +100,17 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     weight_bits = int(settings["weight_bits"])
     wanted = goal(settings)
     *target, _ = to_target(
-        spec(weight_bits),
+        SPEC,
         unsupported=Unsupported(settings["neurons"]),
         weight_bits=weight_bits,
         message_bits=int(settings["message_bits"]),
         calibration=request.calibration,
+        recipe=quantization.recipe(settings),
+        at_width=spec,
+        budget=request.budget,
     )
     quantized = frozenset({Fact.CANONICAL, Fact.QUANTIZED, Fact.DELAYS_LOWERED})
-    shown = {name: settings[name] for name in ("lanes", "cycles_per_step") if settings[name]}
+    shown = {name: settings[name] for name in GOALS if settings[name]}
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
         *to_populations(bias_source=False, stretch=request.stretch),
@@ -113,12 +124,27 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         ),
         Pass(
             "choose_lanes",
-            partial(choose_lanes, goal=wanted, calibration=request.calibration),
+            partial(
+                choose_lanes, goal=wanted, calibration=request.calibration, luts_of=partial(_luts, request)
+            ),
             quantized,
             frozenset({Fact.PLACED}),
             {**shown, "part": settings["part"]},
         ),
     )
+
+
+def _luts(request: Request, graph: Graph) -> float:
+    """LUT4s of a placed graph by the estimate."""
+    settings = request.settings
+    design = emitter.lower(
+        graph,
+        part=settings["part"],
+        io=Io(settings["io"]),
+        runtime=_rewritable(settings),
+        rules=read_rules(settings["stdp"]),
+    )
+    return design_cost(design).luts
 
 
 def emit(graph: Graph, request: Request) -> Program:
@@ -153,4 +179,5 @@ FPGA = Backend(
         Witness(each.name, partial(verilator.ready, each), partial(verilator.simulate, each))
         for each in (verilator.VERILATOR, verilator.ICARUS)
     ),
+    report=synthesis.report,
 )

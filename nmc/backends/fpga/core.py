@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nmc.backends.fpga import tables as t
 from nmc.backends.fpga.tables import Memory
 from nmc.ir.neuron import current_integer, step_integer
 from nmc.ir.tensor import Array
-from nmc.sim.compiled import RULES_DIGEST, compiled
+from nmc.sim.compiled import part_of_kernels
 
 
-@compiled
+@part_of_kernels
 def add_event(m: Memory, layer: int, event_id: int, value: int, weights: Array) -> int:
     """Add what an event brings to the sums of a layer; how many operations, each a cycle, that is."""
     lanes, sums, graded = m[layer + t.LANES], m[layer + t.SUMS_AT], m[layer + t.GRADED]
@@ -31,7 +29,7 @@ def add_event(m: Memory, layer: int, event_id: int, value: int, weights: Array) 
     return count
 
 
-@compiled
+@part_of_kernels
 def _convolve(m: Memory, layer: int, event_id: int, value: int, weights: Array) -> int:
     """An event of a convolution: for each tap and each block a row of weights, in the lanes of its group."""
     walk, lanes, graded = m[layer + t.RUNS_AT], m[layer + t.LANES], m[layer + t.GRADED]
@@ -55,7 +53,7 @@ def _convolve(m: Memory, layer: int, event_id: int, value: int, weights: Array) 
     return m[line + 2] * m[column + 2] * blocks
 
 
-@compiled
+@part_of_kernels
 def _add_row(row: Array, onto: Array, value: int, graded: int) -> None:
     if graded == 0:
         for j in range(row.size):
@@ -65,34 +63,28 @@ def _add_row(row: Array, onto: Array, value: int, graded: int) -> None:
             onto[j] += row[j] * value
 
 
-def _step_place(digest: int) -> Any:
-    def step_place(m: Memory, layer: int, place: int) -> tuple[int, bool]:
-        """Step the neuron in a place: its membrane, and whether it gives an event."""
-        _ = digest
-        own = m[layer + t.PARAMETERS_AT] + t.PARAMETER_ROW * place
-        v, i, rest = m[layer + t.V_AT] + place, m[layer + t.I_AT] + place, m[layer + t.REST_AT] + place
-        drive = m[m[layer + t.SUMS_AT] + place] << m[layer + t.SHIFT]
-        bits = m[layer + t.DECAY_BITS]
-        if m[layer + t.SYNAPSE] == 1:
-            drive = current_integer(
-                m[i], drive, m[own + t.I_DECAY], bits, m[layer + t.I_FORM], 0, m[layer + t.I_BITS],
-                m[layer + t.I_OVERFLOW],
-            )  # fmt: skip
-            m[i] = drive
-        m[v], m[rest], fired = step_integer(
-            m[v], m[rest], drive + m[own + t.BIAS], m[own + t.V_DECAY], m[own + t.THRESHOLD], 0, m[own + t.MINIMUM],
-            m[own + t.PERIODS], bits, m[layer + t.V_FORM], 0, m[layer + t.V_BITS], m[layer + t.V_OVERFLOW], False,
-            m[layer + t.AT_LEAST], 0, m[layer + t.RESET], m[layer + t.WHEN], m[layer + t.CLAMP] == 1,
+@part_of_kernels
+def step_place(m: Memory, layer: int, place: int) -> tuple[int, bool]:
+    """Step the neuron in a place: its membrane, and whether it gives an event."""
+    own = m[layer + t.PARAMETERS_AT] + t.PARAMETER_ROW * place
+    v, i, rest = m[layer + t.V_AT] + place, m[layer + t.I_AT] + place, m[layer + t.REST_AT] + place
+    drive = m[m[layer + t.SUMS_AT] + place] << m[layer + t.SHIFT]
+    bits = m[layer + t.DECAY_BITS]
+    if m[layer + t.SYNAPSE] == 1:
+        drive = current_integer(
+            m[i], drive, m[own + t.I_DECAY], bits, m[layer + t.I_FORM], 0, m[layer + t.I_BITS],
+            m[layer + t.I_OVERFLOW],
         )  # fmt: skip
-        return m[v], fired == 1 if m[layer + t.FIRE] == 1 else m[v] != 0
+        m[i] = drive
+    m[v], m[rest], fired = step_integer(
+        m[v], m[rest], drive + m[own + t.BIAS], m[own + t.V_DECAY], m[own + t.THRESHOLD], 0, m[own + t.MINIMUM],
+        m[own + t.PERIODS], bits, m[layer + t.V_FORM], 0, m[layer + t.V_BITS], m[layer + t.V_OVERFLOW], False,
+        m[layer + t.AT_LEAST], 0, m[layer + t.RESET], m[layer + t.WHEN], m[layer + t.CLAMP] == 1,
+    )  # fmt: skip
+    return m[v], fired == 1 if m[layer + t.FIRE] == 1 else m[v] != 0
 
-    return step_place
 
-
-step_place = compiled(_step_place(RULES_DIGEST))
-
-
-@compiled
+@part_of_kernels
 def sweep(m: Memory, layer: int, start: int, states: Array) -> None:
     """A sweep over all places of a layer, the first in cycle `start`: states after it, and its events, timed, in the
     layer's ring. `states` (3, steps, places) get a record of v, i and spikes while there is room for the step."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from nmc.backends.backend import Program, Resource
 from nmc.backends.fpga import files
+from nmc.backends.fpga.adapters import PORTS
 from nmc.backends.fpga.estimate import design_cost
 from nmc.backends.fpga.lanes import neurons_at_once
 from nmc.backends.fpga.narrow import Span, aligned, input_span
@@ -135,6 +136,10 @@ def lower(
                     runtime=runtime,
                 )
             )
+    ports = max(len(sources), len(outputs))
+    if io is Io.UART and ports > PORTS:
+        message = f"a serial line has {PORTS} inputs and outputs, and the network has {ports}"
+        raise CompileError(error("NMC465", message, graph.nodes[0].loc, help="use `--set io=axi`"))
     sinks: list[Sink] = []
     for node in outputs:
         (edge,) = incoming[node.name]
@@ -261,11 +266,12 @@ def _layer(
 
 def _window(window: Window, instance: str, *, rows: int, part: Part) -> tuple[list[Memory], dict[str, int]]:
     """The tables of a convolution, one entry a channel, a line, a column, and its parameters; see nmc_rows_conv."""
-    channels, height, width = window.in_shape
-    blocks, positions, lines, columns = window.blocks, window.positions, window.lines, window.columns
-    in_group, out_group = channels // window.groups, window.channels // window.groups
-    taps_high, taps_wide = window.taps
-    row, line = taps_wide * blocks, window.out_space[1]
+    kernel, blocks = window.kernel, window.blocks
+    lines, columns = kernel.lines, kernel.columns
+    channels, height, width = kernel.in_shape
+    _, in_group, taps_high, taps_wide = kernel.weights.shape
+    out_group = kernel.out_shape[0] // kernel.groups
+    row, line = taps_wide * blocks, kernel.out_shape[2]
     channel = np.arange(channels)
     addr, word = index_bits(rows), index_bits(window.words)
     every = window.lanes * blocks
@@ -291,7 +297,7 @@ def _window(window: Window, instance: str, *, rows: int, part: Part) -> tuple[li
     ]
     return memories, {
         "CONV": 1, "CHANNELS": channels, "HEIGHT": height, "WIDTH": width, "WORDS": window.words, "BLOCKS": blocks,
-        "POSITIONS": positions, "GROUP": every if window.groups == 1 else out_group,
+        "POSITIONS": window.positions, "GROUP": every if kernel.groups == 1 else out_group,
         "LINE_STEP": lines.tap_step * row, "LINE_BACK": lines.output_step * line,
         "COLUMN_STEP": columns.tap_step * blocks, "COLUMN_BACK": columns.output_step,
         "LINE_BITS": _unsigned_bits(lines.count), "COLUMN_BITS": _unsigned_bits(columns.count),

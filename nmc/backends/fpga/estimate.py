@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmc.backends.fpga.program import Design, Layer
+from nmc.backends.fpga.program import Design, Io, Layer
 from nmc.ir.tensor import Array
 
 LUTS = np.array([1.48, 18.4, 1.23])
@@ -36,7 +36,23 @@ def design_cost(design: Design) -> Cost:
     counted = queue_features(design) + sum(features(layer) for layer in design.layers)
     blocks = sum(_layer_blocks(layer) for layer in design.layers) + _queue_blocks(design)
     multipliers = sum(_multipliers(layer) for layer in design.layers)
-    return Cost(float(counted @ LUTS), float(blocks), float(multipliers))
+    luts = float(counted @ LUTS) + sum(_change_luts(layer, design.runtime) for layer in design.layers)
+    if design.io is Io.UART:
+        luts += LINK_LUTS
+    return Cost(luts, float(blocks + (design.io is Io.UART)), float(multipliers))
+
+
+LINK_LUTS = 154.0
+"""A serial line and its messages, by `synth_ecp5` for one input and one output."""
+
+
+def _change_luts(layer: Layer, runtime: bool) -> float:
+    """Of weights that may change: three a bit of a row, to choose, change and hold it; where they learn, in each lane
+    half a bit of its table and six a bit of a weight, and a hundred for the walk. Fitted to two designs."""
+    row = layer["P"] * layer["WEIGHT_BITS"]
+    table = layer["STDP_BITS"] * (layer["STDP_WINDOW"] + 1)
+    learns = layer["P"] * table / 2 + 6 * row + 100 if layer["STDP"] else 0
+    return (3 * row if runtime else 0) + learns
 
 
 def features(layer: Layer) -> Array:

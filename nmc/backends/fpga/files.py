@@ -17,6 +17,7 @@ from nmc.ir.tensor import Array
 
 FORMAT = "nmc.fpga/1"
 NETWORK_FILE, TOP_FILE, BENCH_FILE = "network.json", "top.sv", "tb.sv"
+FOLDER_FILES = ("Makefile", "README.md", "vivado.tcl", "pins.xdc")
 MEMORY, RTL = "memory", "rtl"
 PACKAGE = "nmc.backends.fpga"
 
@@ -33,8 +34,8 @@ def write(design: Design) -> dict[str, bytes]:
     for resource in sorted(package_files(PACKAGE).joinpath("rtl").iterdir(), key=lambda each: each.name):
         if resource.name.endswith(".sv"):
             found[f"{RTL}/{resource.name}"] = resource.read_bytes()
-    for name, template in ((TOP_FILE, "top.sv.j2"), (BENCH_FILE, "tb.sv.j2"), ("Makefile", "Makefile.j2")):
-        found[name] = _render(template, design).encode()
+    for name in (TOP_FILE, BENCH_FILE, *FOLDER_FILES):
+        found[name] = _render(f"{name}.j2", design).encode()
     found.update(_edge_files(design))
     name, text = adapters.constraints(design)
     found[name] = text.encode()
@@ -66,8 +67,10 @@ def _render(name: str, design: Design, *, bench: Io = Io.STREAM) -> str:
     return template.render(
         design=design,
         bits=design.word_bits,
+        kind=_kind,
+        constraints=adapters.constraints(design)[0],
         blocks=_blocks(design),
-        title=f"Layers {names}, made by nmc.",
+        title=f"Layers {names}",
         top=adapters.top_name(design.io),
         bench=adapters.bench_name(bench if name == "tb.sv.j2" else design.io),
         io=bench.value,
@@ -87,7 +90,7 @@ def _hex_files(memory: Memory) -> dict[str, bytes]:
         digits = -(-width // 4)
         for b, start in enumerate(range(0, len(words), memory.bank)):
             lines = "".join(f"{word:0{digits}x}\n" for word in words[start : start + memory.bank].tolist())
-            found[f"{MEMORY}/{memory.name}.{s:03d}.{b}.hex"] = lines.encode()
+            found[f"{MEMORY}/{memory.name}.{s:03d}.{b:03d}.hex"] = lines.encode()
     return found
 
 
@@ -149,14 +152,18 @@ def _blocks(design: Design) -> list[Block]:
                 Block(f"{producer.name} goes to {len(legs)} places", _fork(producer.instance, len(legs)))
             )
     for layer in design.layers:
-        kind = (
-            "convolution" if layer["CONV"] else "table of synapses" if layer["TABLE"] else "fully connected"
-        )
-        title = f"{layer.name} {list(layer.shape)}: {layer['N']} neurons, {layer['P']} lanes, {kind}"
+        title = f"{layer.name} {list(layer.shape)}: {layer['N']} neurons, {layer['P']} lanes, {_kind(layer)}"
         blocks.append(Block(title, tuple(_layer(design, layer))))
     for sink in design.sinks:
         blocks.append(Block(f"output {sink.name}", tuple(_sink(design, sink))))
     return blocks
+
+
+def _kind(layer: Layer) -> str:
+    """How a layer's addresses come about, in words."""
+    if layer["CONV"]:
+        return "convolution"
+    return "table of synapses" if layer["TABLE"] else "fully connected"
 
 
 def _fork(instance: str, count: int) -> tuple[str, ...]:
@@ -397,7 +404,7 @@ def _memory(
     for s in range(-(-width // slice_bits)):
         words: list[int] = []
         for b in range(-(-depth // bank)):
-            file = f"{MEMORY}/{name}.{s:03d}.{b}.hex"
+            file = f"{MEMORY}/{name}.{s:03d}.{b:03d}.hex"
             if file not in found:
                 raise ValueError(f"{file}: missing")
             words += [int(line, 16) for line in found[file].split()]

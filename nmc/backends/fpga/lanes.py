@@ -1,14 +1,15 @@
-"""How many lanes each population gets, from a goal in cycles a step."""
+"""How many lanes each population gets, from a goal in cycles a step or in logic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from nmc.backends.fpga.rows import rows_of, window_lanes, words_of
-from nmc.backends.fpga.windows import blocks_of
+from nmc.backends.fpga.rows import convolution, rows_of, words_of
+from nmc.backends.fpga.windows import Kernel, blocks_of
 from nmc.diagnostics import CompileError, error, note
 from nmc.ir.graph import Graph, Slice, replace_graph
 from nmc.ir.linear import size_of
@@ -28,19 +29,18 @@ UPDATE_SHARE = 32
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What lanes are chosen for: a number for all layers, or cycles a step."""
+    """What lanes are chosen for: a number for all layers, cycles a step, or LUT4s."""
 
     lanes: int | None = None
-    cycles: int | None = None
+    cycles_per_step: int | None = None
+    luts: int | None = None
 
 
-def used_lanes(graph: Graph, name: str, lanes: int) -> int:
+def used_lanes(neurons: int, lanes: int, kernel: Kernel | None) -> int:
     """The lanes that remain when so many, at most one a neuron, hold as much each; of a convolution whole channels."""
-    size = size_of(output_shape(graph[name].op))
-    channels = window_lanes(graph, name)
-    if lanes <= channels:
-        return -(-channels // blocks_of(channels, lanes))
-    return -(-size // words_of(graph, name, min(lanes, size)))
+    if kernel is not None and lanes <= kernel.out_shape[0]:
+        return -(-kernel.out_shape[0] // blocks_of(kernel.out_shape[0], lanes))
+    return -(-neurons // words_of(neurons, min(lanes, neurons), kernel))
 
 
 def neurons_at_once(lanes: int) -> int:
@@ -48,38 +48,95 @@ def neurons_at_once(lanes: int) -> int:
     return next(u for u in range(1, lanes + 1) if lanes % u == 0 and lanes // u <= UPDATE_SHARE)
 
 
-def choose_lanes(graph: Graph, *, goal: Goal, calibration: Mapping[str, Array]) -> Graph:
+def choose_lanes(
+    graph: Graph, *, goal: Goal, calibration: Mapping[str, Array], luts_of: Callable[[Graph], float]
+) -> Graph:
     """Each population in slices, one a lane; lanes are the placement's cores. The choice is a note.
 
-    Without `lanes`, the fewest lanes with which every layer ends a step in `cycles`, at the rates of the calibration
-    data or a tenth. Raises CompileError (NMC451) if none are enough.
+    For cycles a step, the fewest lanes with which every layer ends a step in as many, at the rates of the calibration
+    data or a tenth; for LUT4s, those for the fewest cycles a step with which `luts_of` the placed graph are no more.
+    Raises CompileError (NMC451, NMC456) if none are enough.
     """
-    sizes = {n.name: size_of(output_shape(n.op)) for n in graph.nodes if isinstance(n.op, Neuron)}
+    populations = [_Population(graph, n.name) for n in graph.nodes if isinstance(n.op, Neuron)]
     events = expected_events(graph, calibration)
     if goal.lanes is not None:
-        chosen = {name: used_lanes(graph, name, goal.lanes) for name in sizes}
+        chosen = [used_lanes(each.neurons, goal.lanes, each.kernel) for each in populations]
+    elif goal.luts is not None:
+        chosen = _within(graph, populations, events, luts=goal.luts, luts_of=luts_of)
     else:
-        assert goal.cycles is not None
-        chosen = {name: _fastest_enough(graph, name, events, goal.cycles) for name in sizes}
-    placement: list[Slice] = []
-    for name, size in sizes.items():
-        words = words_of(graph, name, chosen[name])
-        placement += [
-            Slice(name, start, min(start + words, size), len(placement) + k)
-            for k, start in enumerate(range(0, size, words))
-        ]
+        assert goal.cycles_per_step is not None
+        chosen = [_fastest_enough(graph, each, events, goal.cycles_per_step) for each in populations]
     known = "measured" if calibration else f"assumed {ASSUMED_RATE:g}"
     notes = [
         note(
             "NMC452",
-            f"`{name}` gets {lanes} lanes: about {step_cycles(graph, name, lanes, events):.0f} cycles a step at "
-            f"{known} rates",
-            graph[name].loc,
-            help="`--set lanes=` or `cycles_per_step=` chooses otherwise",
+            f"`{each.name}` gets {lanes} lanes: about {step_cycles(graph, each.name, lanes, events):.0f} cycles a step "
+            f"at {known} rates",
+            graph[each.name].loc,
+            help="`--set lanes=`, `cycles_per_step=` or `luts=` chooses otherwise",
         )
-        for name, lanes in chosen.items()
+        for each, lanes in zip(populations, chosen, strict=True)
     ]
-    return replace_graph(graph, placement=tuple(placement)).with_notes(notes)
+    placed = _placed(graph, populations, chosen)
+    if goal.luts is not None:
+        message = f"the design takes about {luts_of(placed):.0f} of the {goal.luts} LUT4s that it may take"
+        notes.append(note("NMC452", message, graph.nodes[0].loc))
+    return placed.with_notes(notes)
+
+
+class _Population:
+    """A population to which lanes are given."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.name = name
+        self.neurons = size_of(output_shape(graph[name].op))
+        self.kernel = convolution(graph, name)
+        every = range(1, self.neurons + 1)
+        self.choices = sorted({used_lanes(self.neurons, lanes, self.kernel) for lanes in every})
+
+
+def _placed(graph: Graph, populations: list[_Population], lanes: list[int]) -> Graph:
+    """The graph with a slice for each lane."""
+    placement: list[Slice] = []
+    for each, count in zip(populations, lanes, strict=True):
+        words = words_of(each.neurons, count, each.kernel)
+        starts = range(0, each.neurons, words)
+        placement += [
+            Slice(each.name, start, min(start + words, each.neurons), len(placement) + k)
+            for k, start in enumerate(starts)
+        ]
+    return replace_graph(graph, placement=tuple(placement))
+
+
+def _within(
+    graph: Graph,
+    populations: list[_Population],
+    events: Mapping[str, Array],
+    *,
+    luts: int,
+    luts_of: Callable[[Graph], float],
+) -> list[int]:
+    """The lanes for the fewest cycles a step whose design takes no more than `luts`."""
+
+    def lanes_for(cycles: int) -> list[int]:
+        return [_fastest_enough(graph, each, events, cycles) for each in populations]
+
+    def slowest(choice: int) -> int:
+        every = [step_cycles(graph, each.name, each.choices[choice], events) for each in populations]
+        return math.ceil(max(every, default=1))
+
+    low, high = slowest(-1), slowest(0)
+    least = luts_of(_placed(graph, populations, lanes_for(high)))
+    if least > luts:
+        message = f"with one lane a layer the design takes about {least:.0f} LUT4; {luts} are wanted"
+        raise CompileError(error("NMC456", message, graph.nodes[0].loc, help="raise `--set luts=`"))
+    while low < high:
+        middle = (low + high) // 2
+        if luts_of(_placed(graph, populations, lanes_for(middle))) <= luts:
+            high = middle
+        else:
+            low = middle + 1
+    return lanes_for(high)
 
 
 def expected_events(graph: Graph, calibration: Mapping[str, Array]) -> dict[str, Array]:
@@ -123,23 +180,19 @@ PIPELINE = 12
 """Cycles between a tick at the input and the end of its sweep, beyond the words themselves."""
 
 
-def _choices(graph: Graph, name: str) -> list[int]:
-    size = size_of(output_shape(graph[name].op))
-    return sorted({used_lanes(graph, name, lanes) for lanes in range(1, size + 1)})
-
-
-def _fastest_enough(graph: Graph, name: str, events: Mapping[str, Array], cycles: int) -> int:
-    choices = _choices(graph, name)
+def _fastest_enough(graph: Graph, each: _Population, events: Mapping[str, Array], cycles: int) -> int:
+    """The fewest lanes with which a population ends a step in so many cycles."""
+    choices = each.choices
     low, high = 0, len(choices) - 1
-    if step_cycles(graph, name, choices[high], events) > cycles:
-        least = step_cycles(graph, name, choices[high], events)
-        message = (
-            f"`{name}` takes about {least:.0f} cycles a step with {choices[high]} lanes; {cycles} are wanted"
+    least = step_cycles(graph, each.name, choices[high], events)
+    if least > cycles:
+        message = f"`{each.name}` takes about {least:.0f} cycles a step with {choices[high]} lanes; {cycles} are wanted"
+        raise CompileError(
+            error("NMC451", message, graph[each.name].loc, help="raise `--set cycles_per_step=`")
         )
-        raise CompileError(error("NMC451", message, graph[name].loc, help="raise `--set cycles_per_step=`"))
     while low < high:
         middle = (low + high) // 2
-        if step_cycles(graph, name, choices[middle], events) <= cycles:
+        if step_cycles(graph, each.name, choices[middle], events) <= cycles:
             high = middle
         else:
             low = middle + 1

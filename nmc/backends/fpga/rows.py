@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nmc.backends.fpga.windows import Window, blocks_of, window_of
+from nmc.backends.fpga.windows import Kernel, Window, blocks_of, kernel_of, window_of
 from nmc.ir.connections import Connection, connections
 from nmc.ir.graph import Graph
 from nmc.ir.linear import size_of, synapses
-from nmc.ir.ops import Conv, Linear, LinearOp, Sparse, output_shape
+from nmc.ir.ops import Linear, LinearOp, Sparse, output_shape
 from nmc.ir.tensor import Array, Tensor
 
 
@@ -47,27 +47,21 @@ class Rows:
     """Of a single convolution, which then needs no table."""
 
 
-def window_lanes(graph: Graph, name: str) -> int:
-    """The most lanes with which a population is a convolution whose addresses are computed: its output channels. 0 for
-    populations with other connections than one convolution along one or two axes."""
+def convolution(graph: Graph, name: str) -> Kernel | None:
+    """The convolution that a population's only connection is, along one or two axes, pools before and behind it
+    included; None for populations with other connections."""
     links = [c for c in connections(graph) if c.dst == name]
     if len(links) != 1:
-        return 0
+        return None
     op = graph[links[0].name].op
-    return op.weight.shape[0] if isinstance(op, Conv) and len(op.weight.shape) <= MOST_AXES + 2 else 0
+    return kernel_of(op) if isinstance(op, LinearOp) else None
 
 
-MOST_AXES = 2
-"""Axes of space that nmc_rows_conv walks."""
-
-
-def words_of(graph: Graph, name: str, lanes: int) -> int:
+def words_of(neurons: int, lanes: int, kernel: Kernel | None) -> int:
     """Words of accumulators: what each lane holds one after the other; of a convolution whole channels."""
-    shape = output_shape(graph[name].op)
-    channels = window_lanes(graph, name)
-    if 0 < lanes <= channels:
-        return blocks_of(channels, lanes) * (size_of(shape) // channels)
-    return -(-size_of(shape) // lanes)
+    if kernel is not None and lanes <= kernel.out_shape[0]:
+        return blocks_of(kernel.out_shape[0], lanes) * (neurons // kernel.out_shape[0])
+    return -(-neurons // lanes)
 
 
 def rows_of(graph: Graph, name: str, lanes: int, *, shared: bool = True) -> Rows:
@@ -81,8 +75,9 @@ def rows_of(graph: Graph, name: str, lanes: int, *, shared: bool = True) -> Rows
     links = sorted((c for c in connections(graph) if c.dst == name), key=lambda link: link.delay)
     if not links:
         return _ticks_only(graph, words, lanes)
-    if shared and 0 < lanes <= window_lanes(graph, name):
-        return _windowed(graph, links[0], lanes)
+    kernel = convolution(graph, name) if shared else None
+    if kernel is not None and lanes <= kernel.out_shape[0]:
+        return _windowed(links[0], window_of(kernel, lanes))
     dense = all(isinstance(graph[link.name].op, Linear) for link in links)
     parts = [part for link in links for part in _by_delay(graph, link, shared=shared)]
     if dense:
@@ -144,10 +139,7 @@ def places_of(op: LinearOp) -> tuple[Array, Array, Array, Array]:
     return single.pre.data, single.post.data, single.delay.data, single.weight.data.astype(np.int64) - 1
 
 
-def _windowed(graph: Graph, link: Connection, lanes: int) -> Rows:
-    op = graph[link.name].op
-    assert isinstance(op, Conv)
-    window = window_of(op, lanes)
+def _windowed(link: Connection, window: Window) -> Rows:
     operations = window.operations
     leg = Leg(link.src, link.name, link.delay, 0, operations.size, operations)
     return Rows((leg,), False, window.words, window.weights, _NONE, _NONE, _NONE, _NONE, window)

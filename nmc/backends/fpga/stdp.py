@@ -23,7 +23,7 @@ from nmc.diagnostics import CompileError, Diagnostic, Loc, error, nearest
 from nmc.ir.graph import Graph
 from nmc.ir.ops import Linear
 from nmc.ir.tensor import Array
-from nmc.sim.compiled import compiled
+from nmc.sim.compiled import part_of_kernels
 
 LONGEST = 255
 """Steps after which spikes no longer pair: a table has a word for each in every lane."""
@@ -156,10 +156,11 @@ def plasticity_of(graph: Graph, rule: Rule) -> Plasticity:
         raise CompileError(error("NMC463", message, loc, help="shorten the time constants"))
     if window == 0 or max(*up, *down, 0) > number.highest - number.lowest:
         largest = max(rule.a_plus, rule.a_minus)
-        message = (
-            f"the largest change of `{rule.connection}`, {largest:g}, is below half a unit of its weights, "
-            f"{unit:g}, or beyond their range"
+        span = (number.highest - number.lowest) * unit
+        limit = (
+            f"below half a unit of its weights, {unit:g}" if window == 0 else f"beyond their range, {span:g}"
         )
+        message = f"the largest change of `{rule.connection}`, {largest:g}, is {limit}"
         raise CompileError(error("NMC462", message, loc, help="use more `weight_bits` or other amplitudes"))
     low, high = rule.minimum / unit, rule.maximum / unit
     minimum = number.lowest if low < number.lowest else math.ceil(low)
@@ -190,7 +191,7 @@ def parameters_of(plasticity: Plasticity, *, offset: int, sources: int) -> dict[
 # ---- the rule ---------------------------------------------------------------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def pair_change(pre_age: int, fired: int, post_age: int, potentiation: Array, depression: Array) -> int:
     """How a weight changes in a step. `pre_age`: how many steps ago the source's last spike came, 0 for this step;
     `fired`: whether the neuron spikes in this step; `post_age`: how many steps ago it did before."""
@@ -200,7 +201,7 @@ def pair_change(pre_age: int, fired: int, post_age: int, potentiation: Array, de
     return change
 
 
-@compiled
+@part_of_kernels
 def learned(weight: int, change: int, minimum: int, maximum: int) -> int:
     """The weight after a change, within its bounds; as it is without one."""
     return weight if change == 0 else min(max(weight + change, minimum), maximum)
@@ -251,7 +252,8 @@ def plastic_of(design: Design) -> Plastic:
             pre_age += [window] * sources
             post_age[base : base + size] = window
         base += size
-    return Plastic(fixed, *(np.array(each, np.int64) for each in (up, down, pre_age)), post_age, fired)
+    tables = (np.array(up, np.int64), np.array(down, np.int64), np.array(pre_age, np.int64))
+    return Plastic(fixed, *tables, post_age, fired)
 
 
 def entries_of(layer: Layer, name: str) -> list[int]:
@@ -272,7 +274,7 @@ def matrix_of(layer: Layer, rows: Array) -> Array:
     return mine.transpose(2, 1, 0).reshape(-1, count)[: layer["N"]].astype(np.int64)
 
 
-@compiled
+@part_of_kernels
 def came(row: Array, source: int, pre_age: Array) -> None:
     """A spike of a source came."""
     at = source - row[OFFSET]
@@ -280,7 +282,7 @@ def came(row: Array, source: int, pre_age: Array) -> None:
         pre_age[row[AGE_AT] + at] = 0
 
 
-@compiled
+@part_of_kernels
 def learn(
     row: Array,
     words: int,

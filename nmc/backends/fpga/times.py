@@ -19,12 +19,12 @@ from nmc.backends.fpga.core import add_event, sweep
 from nmc.backends.fpga.stdp import Plastic
 from nmc.backends.fpga.tables import NONE, Memory
 from nmc.ir.tensor import Array
-from nmc.sim.compiled import RULES_DIGEST, compiled, digest_of
+from nmc.sim.compiled import RULES_DIGEST, compiled, digest_of, part_of_kernels
 
 # ---- producers ----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def present(m: Memory, source: int, cycle: int) -> None:
     """A source takes its next word in `cycle` or when the test bench lets it: it stands a cycle later."""
     word = m[source + t.NEXT]
@@ -36,7 +36,7 @@ def present(m: Memory, source: int, cycle: int) -> None:
         m[source + t.NEXT] = word + t.STIMULUS_WORD
 
 
-@compiled
+@part_of_kernels
 def lift(m: Memory, layer: int) -> None:
     """The next word of a layer's queue goes to its output, if there is one and the output is free (nmc_fifo)."""
     if m[layer + t.HEAD] == 1 or m[layer + t.OUT] == m[layer + t.GEN]:
@@ -49,7 +49,7 @@ def lift(m: Memory, layer: int) -> None:
     show(m, layer)
 
 
-@compiled
+@part_of_kernels
 def show(m: Memory, layer: int) -> None:
     """The event that stands at a layer's output."""
     event = m[layer + t.RING] + t.EVENT * m[layer + t.OUT]
@@ -58,7 +58,7 @@ def show(m: Memory, layer: int) -> None:
     m[layer + t.VALUE] = m[event + t.E_VALUE]
 
 
-@compiled
+@part_of_kernels
 def give(m: Memory, layer: int, cycle: int) -> None:
     """A layer's event moves; the next of the same word stands a cycle later (nmc_layer)."""
     out = m[layer + t.OUT]
@@ -72,7 +72,7 @@ def give(m: Memory, layer: int, cycle: int) -> None:
         show(m, layer)
 
 
-@compiled
+@part_of_kernels
 def move_on(m: Memory, producer: int, cycle: int) -> None:
     """The word at a producer's output moves."""
     if m[producer + t.IS_LAYER] == 1:
@@ -84,13 +84,13 @@ def move_on(m: Memory, producer: int, cycle: int) -> None:
 # ---- legs ---------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def queue_word(m: Memory, leg: int, count: int) -> int:
     """The address of the word that was or will be queued after `count` others; the last of them are kept."""
     return m[leg + t.L_AT] + t.QUEUED_WORD * (count % (m[leg + t.L_DEPTH] + 1))
 
 
-@compiled
+@part_of_kernels
 def fork_room(m: Memory, producer: int) -> int:
     """The first cycle in which the word at a producer's output finds room in all queues (nmc_fork), or NONE."""
     cycle = m[producer + t.CYCLE]
@@ -104,7 +104,7 @@ def fork_room(m: Memory, producer: int) -> int:
     return cycle
 
 
-@compiled
+@part_of_kernels
 def run_fork(m: Memory, producer: int) -> bool:
     """Words of a producer move into the queues of all its legs."""
     moved = False
@@ -125,7 +125,7 @@ def run_fork(m: Memory, producer: int) -> bool:
     return moved
 
 
-@compiled
+@part_of_kernels
 def look(m: Memory, leg: int) -> tuple[int, int, int, int]:
     """The word that stands at the end of a leg: from which cycle on, or NONE if there is none; tick, id, value."""
     if m[leg + t.L_DEPTH] == 0:
@@ -141,7 +141,7 @@ def look(m: Memory, leg: int) -> tuple[int, int, int, int]:
     return cycle, m[word + t.Q_TICK], m[word + t.Q_ID], m[word + t.Q_VALUE]
 
 
-@compiled
+@part_of_kernels
 def take(m: Memory, leg: int, cycle: int) -> None:
     """The word at the end of a leg moves: of its producer, of the ticks of its delay, or of its queue."""
     m[leg + t.L_LAST] = cycle
@@ -160,13 +160,13 @@ def take(m: Memory, leg: int, cycle: int) -> None:
 # ---- fronts: the stages of a layer in which a word waits for its address --------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def front_word(m: Memory, layer: int, n: int) -> int:
     """The address of the n-th word that came into a layer's front; the last of them are kept."""
     return m[layer + t.FRONT_AT] + t.FRONT_WORD * (n % (m[layer + t.STAGES] + 2))
 
 
-@compiled
+@part_of_kernels
 def front_move(m: Memory, layer: int, cycle: int) -> tuple[int, int]:
     """When a word that stands from `cycle` on moves into a layer's front, and in which of its moves; NONE if that
     depends on a word that has not left yet.
@@ -197,7 +197,7 @@ def front_move(m: Memory, layer: int, cycle: int) -> tuple[int, int]:
     return NONE, 0
 
 
-@compiled
+@part_of_kernels
 def enter(m: Memory, layer: int, move: int, tick: int, number: int, value: int) -> None:
     """A word moves into a layer's front."""
     n = m[layer + t.ACCEPTED]
@@ -211,14 +211,14 @@ def enter(m: Memory, layer: int, move: int, tick: int, number: int, value: int) 
     m[layer + t.ACCEPTED] = n + 1
 
 
-@compiled
+@part_of_kernels
 def reach(m: Memory, word: int, before: int) -> None:
     """When a word reaches the last stage, known once the word before it has left."""
     if m[before + t.F_LEFT] != NONE:
         m[word + t.F_LAST] = m[before + t.F_LEFT] + m[word + t.F_MOVE] - m[before + t.F_MOVE] - 1
 
 
-@compiled
+@part_of_kernels
 def leave(m: Memory, layer: int, cycle: int) -> None:
     """The word in the last stage of a layer's front leaves."""
     n = m[layer + t.PASSED]
@@ -232,7 +232,7 @@ def leave(m: Memory, layer: int, cycle: int) -> None:
 # ---- layers -------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def start_cycle(m: Memory, layer: int, tick: int, cycle: int) -> int:
     """The first cycle from `cycle` on in which a layer begins to work on a word, or NONE: its addresses are free; for
     a tick its neurons are idle, and its queue has room for all that a sweep can give.
@@ -244,7 +244,7 @@ def start_cycle(m: Memory, layer: int, tick: int, cycle: int) -> int:
         return cycle
     cycle = max(cycle, m[layer + t.IDLE])
     room = m[layer + t.DEPTH] - m[layer + t.SWEEP] - 2
-    for uncounted in range(cycle == m[layer + t.IDLE] and m[layer + t.QUEUED] > 0, -1, -1):
+    for uncounted in range(int(cycle == m[layer + t.IDLE] and m[layer + t.QUEUED] > 0), -1, -1):
         last = m[layer + t.QUEUED] - 1 - uncounted - room
         if last < 0:
             return cycle
@@ -256,7 +256,7 @@ def start_cycle(m: Memory, layer: int, tick: int, cycle: int) -> int:
     return NONE
 
 
-@compiled
+@part_of_kernels
 def pass_on(m: Memory, layer: int) -> tuple[int, int, int, int]:
     """The word in the last stage of a layer's front goes to work: the cycle, NONE if it stays; tick, id, value."""
     if m[layer + t.PASSED] == m[layer + t.ACCEPTED]:
@@ -268,7 +268,7 @@ def pass_on(m: Memory, layer: int) -> tuple[int, int, int, int]:
     return cycle, m[word + t.F_TICK], m[word + t.F_ID], m[word + t.F_VALUE]
 
 
-@compiled
+@part_of_kernels
 def come_in(m: Memory, layer: int) -> tuple[bool, int, int, int, int]:
     """The next word of a layer's legs, one after the other (nmc_merge): whether it moves, and if it goes to work at
     once the cycle, else NONE; tick, id, value."""
@@ -298,7 +298,7 @@ def come_in(m: Memory, layer: int) -> tuple[bool, int, int, int, int]:
     return True, starts, tick, number, value
 
 
-@compiled
+@part_of_kernels
 def run_layer(m: Memory, layer: int, weights: Array, states: Array, plastic: Plastic, steps: int) -> bool:
     """A layer goes on, up to its last step."""
     moved = False
@@ -326,7 +326,7 @@ def run_layer(m: Memory, layer: int, weights: Array, states: Array, plastic: Pla
     return moved
 
 
-@compiled
+@part_of_kernels
 def end_step(m: Memory, layer: int, first: int, learner: int, weights: Array, plastic: Plastic) -> int:
     """The end of a step of a layer that learns, whose events of the step are in its ring from `first` on: cycles from
     the end of the sweep until the layer takes events again (nmc_stdp)."""
@@ -351,7 +351,7 @@ def end_step(m: Memory, layer: int, first: int, learner: int, weights: Array, pl
 # ---- the whole ----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@part_of_kernels
 def run_sink(m: Memory, sink: int, number_of_sink: int, steps: int) -> bool:
     """A sink takes words, up to its last step."""
     leg = m[sink + t.S_LEG]

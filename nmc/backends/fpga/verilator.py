@@ -66,7 +66,9 @@ def simulate(
     with tempfile.TemporaryDirectory(prefix="nmc-fpga-") as folder:
         build(simulator, artifact.files, Path(folder))
         ran = run(simulator, design, Path(folder), given, record=record)
-        check_cycles(machine.run(design, given), ran)
+        expected = machine.run(design, given)
+        check_cycles(expected, ran)
+        check_weights(expected, ran)
     return machine.result(simulator.name, design, ran, given, record)
 
 
@@ -82,6 +84,17 @@ def check_cycles(expected: Run, got: Run) -> None:
             other = b[at].tolist() if at < len(b) else None
             raise RuntimeError(
                 f"sample {sample}, event {at}: the machine has (output, cycle, tick, id, value) {mine}, the RTL {other}"
+            )
+
+
+def check_weights(expected: Run, got: Run) -> None:
+    """Raise RuntimeError with the first connection whose learned weights are not the machine's."""
+    for name, weights in expected.weights.items():
+        if not np.array_equal(weights, got.weights[name]):
+            post, pre = np.argwhere(weights != got.weights[name])[0].tolist()
+            raise RuntimeError(
+                f"`{name}` from neuron {pre} to neuron {post}: the machine has learned {weights[post, pre]}, the RTL "
+                f"{got.weights[name][post, pre]}"
             )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmc.artifact import Artifact
+from nmc.backends import quantization
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
 from nmc.backends.loihi import emit as emitter
 from nmc.backends.loihi import files, lava, sanafe
@@ -50,6 +51,7 @@ SETTINGS = (
     Setting(
         "bias", "membrane", ("membrane", "source"), "a bias in the membrane, or spikes of a constant neuron"
     ),
+    *quantization.SETTINGS,
 )
 
 
@@ -65,6 +67,8 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
             weight_bits=int(settings["weight_bits"]),
             message_bits=int(settings["message_bits"]),
             calibration=request.calibration,
+            recipe=quantization.recipe(settings),
+            budget=request.budget,
         ),
     )
 

@@ -31,8 +31,15 @@ SETTINGS = (
         (Unsupported.REFUSE.value, Unsupported.STOCK.value),
         "populations that no counter holds: refused, or approximated by the nearest that one holds",
     ),
-    Setting("toggle", "own", ("own", "library"), "bits of counters: our own toggle cell, or latches and mergers"),
-    Setting("sequencer", "external", ("external", "on-chip"), "where slots come from: outside, or a ring and one clock"),
+    Setting(
+        "toggle", "own", ("own", "library"), "bits of counters: our own toggle cell, or latches and mergers"
+    ),
+    Setting(
+        "sequencer",
+        "external",
+        ("external", "on-chip"),
+        "where slots come from: outside, or a ring and one clock",
+    ),
     Setting("sharing", "on", ("on", "off"), "sums that several neurons need are merged once"),
     Setting("steps", "256", (), "the longest run, for integrating neurons that nothing else bounds"),
     Setting("period", "", (), "ps of a slot; without, the shortest that static timing allows"),
@@ -85,7 +92,7 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         discretize,
         Pass("threshold_units", threshold_units, frozenset({Fact.DISCRETE}), frozenset(), {}),
         canonicalize,
-        *to_populations(bias_source=False),
+        *to_populations(bias_source=False, stretch=request.stretch),
         Pass("hold", held, canonical, frozenset(), {"neurons": settings["neurons"]}),
         *target,
     )

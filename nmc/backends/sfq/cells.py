@@ -75,12 +75,19 @@ class Cell:
 
     def delay(self, source: str, output: str) -> int | None:
         """The longest delay from an input to an output, fs; None if that input never makes a pulse there."""
-        found = [t for each in self.transitions if each.input == source for o, t in each.pulses if o == output]
+        found = [
+            t for each in self.transitions if each.input == source for o, t in each.pulses if o == output
+        ]
         return max(found, default=None)
 
     def window(self, first: str, second: str) -> int:
         """The time that must pass between two inputs, fs."""
         return max((w.time for w in self.windows if (w.first, w.second) == (first, second)), default=0)
+
+    @property
+    def apart(self) -> int:
+        """The longest of its windows, fs."""
+        return max((w.time for w in self.windows), default=0)
 
 
 Library = Mapping[str, Cell]
@@ -104,7 +111,9 @@ def load(path: str) -> Library:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failed:
-        raise CompileError(error("NMC484", f"the file of cells cannot be read: {failed}", Loc(path))) from failed
+        raise CompileError(
+            error("NMC484", f"the file of cells cannot be read: {failed}", Loc(path))
+        ) from failed
     library = {**standard(), **parse(text, path)}
     findings = [_other_ports(cell, library[name], path) for name, cell in standard().items()]
     wrong = [finding for finding in findings if finding is not None]
@@ -121,10 +130,14 @@ def _other_ports(expected: Cell, got: Cell, path: str) -> Diagnostic | None:
     ]
     if (expected.inputs, expected.outputs) == (got.inputs, got.outputs) and behaviour[0] == behaviour[1]:
         return None
-    message = f"`{got.name}` has other ports or transitions than the cell that the compiler knows by this name"
+    message = (
+        f"`{got.name}` has other ports or transitions than the cell that the compiler knows by this name"
+    )
     shown = ", ".join(f"{t.state} {t.input} -> {t.after}" for t in expected.transitions)
     ports = f"inputs {', '.join(expected.inputs)}; outputs {', '.join(expected.outputs)}"
-    return error("NMC484", message, Loc(path, got.name), help=f"it has {ports}; {shown}: only figures may differ")
+    return error(
+        "NMC484", message, Loc(path, got.name), help=f"it has {ports}; {shown}: only figures may differ"
+    )
 
 
 def parse(text: str, place: str) -> dict[str, Cell]:
@@ -156,7 +169,9 @@ def _cell(name: str, table: Any) -> Cell:
     missing = [field for field in _FIELDS if field not in table]
     unknown = [str(field) for field in table if field not in _FIELDS]
     if missing or unknown:
-        said = [f"lacks `{field}`" for field in missing] + [f"has an unknown field `{field}`" for field in unknown]
+        said = [f"lacks `{field}`" for field in missing] + [
+            f"has an unknown field `{field}`" for field in unknown
+        ]
         raise _WrongError(f"`{name}` {', '.join(said)}")
     inputs, outputs = _names(table, "inputs"), _names(table, "outputs")
     if len({*inputs, *outputs}) != len(inputs) + len(outputs) or not inputs:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nmc.backends.sfq import ngspice
 from nmc.backends.sfq.cells import FEMTO, Cell
 from nmc.backends.sfq.circuit import Circuit
-from nmc.backends.sfq.decks import Deck, Instance
+from nmc.backends.sfq.decks import Deck
+from nmc.backends.sfq.netlist import Instance
 
 FIRST = 40.0
 """Picoseconds until the first pulse of a bench: bias currents have risen and settled."""
@@ -97,7 +98,7 @@ def bench(
     noise: bool = False,
     seed: int = 1,
 ) -> Deck:
-    """A cell between JTLs, two before each input and two behind each output, with pulses at inputs: (ps, input)."""
+    """A cell behind two JTLs at each input and before a splitter, a load like most, at each output, with pulses (ps, input)."""
     instances = [Instance("DUT", cell.name, cell.ports)]
     for port in cell.inputs:
         instances += [
@@ -106,13 +107,14 @@ def bench(
         ]
     for port in cell.outputs:
         instances += [
-            Instance(f"C_{port}", "JTL", (port, f"on_{port}")),
-            Instance(f"D_{port}", "JTL", (f"on_{port}", f"off_{port}")),
+            Instance(f"C_{port}", "SPLIT", (port, f"on_{port}", f"off_{port}")),
         ]
     pulses = {f"from_{port}": tuple(time for time, each in inputs if each == port) for port in cell.inputs}
-    ends = tuple(f"off_{port}" for port in cell.outputs)
+    ends = tuple(f"{end}_{port}" for port in cell.outputs for end in ("on", "off"))
     duration = max((time for time, _ in inputs), default=0.0) + GAP + 20
-    return Deck(tuple(instances), circuits, pulses, ends, cell.ports, duration, bias=bias, noise=noise, seed=seed)
+    return Deck(
+        tuple(instances), circuits, pulses, ends, cell.ports, duration, bias=bias, noise=noise, seed=seed
+    )
 
 
 def spaced(inputs: Sequence[str], gap: float = GAP) -> tuple[tuple[float, str], ...]:
@@ -135,7 +137,9 @@ def observe(cell: Cell, deck: Deck, inputs: Sequence[tuple[float, str]]) -> tupl
         taken[source] += 1
     for source in cell.inputs:
         if len(got[source]) != taken[source]:
-            raise RuntimeError(f"`{cell.name}` saw {len(got[source])} pulses at `{source}`, {taken[source]} were sent")
+            raise RuntimeError(
+                f"`{cell.name}` saw {len(got[source])} pulses at `{source}`, {taken[source]} were sent"
+            )
     outputs = sorted((time, port) for port in cell.outputs for time in got[port])
     before = [time for time, _ in outputs if time < arrivals[0][0]]
     if before:
@@ -205,7 +209,9 @@ def _end(cell: Cell, state: int, inputs: Sequence[str]) -> int:
     return state
 
 
-def margins(cell: Cell, circuits: Mapping[str, Circuit], *, step: float = 0.05, limit: float = 0.4) -> tuple[float, float]:
+def margins(
+    cell: Cell, circuits: Mapping[str, Circuit], *, step: float = 0.05, limit: float = 0.4
+) -> tuple[float, float]:
     """How far all bias currents may fall and rise together, as fractions, until a walk goes wrong."""
     inputs = spaced(walk(cell))
     found: list[float] = []

@@ -88,7 +88,9 @@ def _element(words: list[str]) -> Element:
 def library() -> Mapping[str, Circuit]:
     """Our circuits by the names of their cells."""
     folder = files("nmc.backends.sfq") / "circuits"
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".cir") and path.name != "jj.cir")
+    names = sorted(
+        path.name for path in folder.iterdir() if path.name.endswith(".cir") and path.name != "jj.cir"
+    )
     found = [parse((folder / name).read_text()) for name in names]
     return {circuit.name: circuit for circuit in found}
 
@@ -100,7 +102,9 @@ def junction() -> str:
 
 def junctions(circuit: Circuit, cells: Mapping[str, Circuit]) -> tuple[float, ...]:
     """The critical current of every junction, A, those of the circuits inside included."""
-    inner = [current for each in circuit.elements if each.cell for current in junctions(cells[each.cell], cells)]
+    inner = [
+        current for each in circuit.elements if each.cell for current in junctions(cells[each.cell], cells)
+    ]
     return (*(each.value for each in circuit.elements if each.kind == "J"), *inner)
 
 

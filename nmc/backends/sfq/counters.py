@@ -45,6 +45,8 @@ class Rule:
     """What a neuron does beyond its weights, in whole units of its state; spikes where v >= threshold."""
 
     threshold: int
+    subtracts: int
+    """What a reset by subtraction takes away: the threshold, or less one where only more than it is enough."""
     bias: int
     initial: int
     reset: Reset
@@ -85,7 +87,9 @@ def counter(weights: Array, rule: Rule, *, steps: int) -> Counter:
     if rule.integrates:
         if not weights.any() and rule.bias == 0 and rule.initial < rule.threshold:
             return _constant(Kind.NEVER, weights)
-        return min((_integrating(weights, rule, d, steps=steps) for d in _digits(weights)), key=lambda c: c.cost)
+        return min(
+            (_integrating(weights, rule, d, steps=steps) for d in _digits(weights)), key=lambda c: c.cost
+        )
     threshold = rule.threshold - rule.bias
     unit = int(np.gcd.reduce(np.abs(weights))) if weights.size else 1
     if unit > 1:
@@ -122,7 +126,9 @@ def _digits(weights: Array) -> tuple[tuple[Array, Array], ...]:
 
 def _ones(masks: Array) -> Array:
     """How many bits are set in each mask."""
-    return np.unpackbits(masks.astype("<u8").view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+    return np.unpackbits(masks.astype("<u8").view(np.uint8).reshape(-1, 8), axis=1).sum(
+        axis=1, dtype=np.int64
+    )
 
 
 def _popcount(number: int) -> int:
@@ -138,7 +144,12 @@ def _cleared(pair: tuple[Array, Array], threshold: int, *, inverted: bool) -> Co
     needed = threshold + int(minus.sum())
     bits = (needed - 1).bit_length()
     return Counter(
-        Kind.CLEARED, bits, inverted, _enough(plus, needed, bits), _enough(minus, needed, bits), (1 << bits) - needed
+        Kind.CLEARED,
+        bits,
+        inverted,
+        _enough(plus, needed, bits),
+        _enough(minus, needed, bits),
+        (1 << bits) - needed,
     )
 
 
@@ -187,7 +198,7 @@ def _held(rule: Rule, pair: tuple[Array, Array], preset: int, bits: int, *, prov
     offset = modulus - rule.threshold + rule.bias - preset - constant
     after = (rule.bias - preset - constant) % modulus
     clears = rule.reset is Reset.TO_VALUE
-    spike = {Reset.TO_VALUE: offset - after, Reset.SUBTRACT: -rule.threshold}.get(rule.reset, 0) % modulus
+    spike = {Reset.TO_VALUE: offset - after, Reset.SUBTRACT: -rule.subtracts}.get(rule.reset, 0) % modulus
     start = (rule.initial + offset) % modulus
     return Counter(
         Kind.INTEGRATING, bits, False, plus, minus, preset, after, spike, start, clears=clears, proved=proved
@@ -203,6 +214,8 @@ def span(rule: Rule, low: int, high: int, *, steps: int) -> tuple[int, int, bool
     resets = rule.reset is not Reset.NONE
     least = min(rule.initial, 0) if resets else rule.initial
     most = max(rule.initial, rule.threshold - 1, 0) if resets else rule.initial
-    growth = high if rule.reset is Reset.NONE else high - rule.threshold if rule.reset is Reset.SUBTRACT else 0
+    growth = (
+        high if rule.reset is Reset.NONE else high - rule.subtracts if rule.reset is Reset.SUBTRACT else 0
+    )
     proved = low >= 0 and growth <= 0
     return least + steps * min(low, 0), most + steps * max(growth, 0), proved

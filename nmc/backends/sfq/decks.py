@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nmc.backends.sfq.cells import FEMTO
 from nmc.backends.sfq.circuit import JUNCTION, Circuit, Element, junction
+from nmc.backends.sfq.netlist import Instance, Netlist
 
 RAMP = 10.0
 """Picoseconds in which bias currents rise from zero, so that nothing flips when they are turned on."""
+
+LEAD = 2.1
+"""Picoseconds by which a source's current peaks before its pulse is at the net that it drives, at nominal bias."""
 
 PUMP = 500.0
 """Microamperes at the peak of the triangle, 4 ps wide, that makes the source's junction flip once."""
@@ -21,6 +26,13 @@ NOISE_STEP = 0.5e-12
 """Seconds for which a noise current is drawn anew: well below the 2 ps of a flip, so that it acts as white noise."""
 
 BOLTZMANN = 1.380649e-23
+"""J/K (exact in the SI)."""
+
+SHUNT = 0.686e-3
+"""Volts: a junction's critical current times its shunt (`jj.cir`)."""
+
+SUBGAP = 16e-3
+"""Volts: a junction's critical current times its resistance below the gap (`jj.cir`)."""
 
 SOURCE = Circuit(
     "SOURCE",
@@ -28,7 +40,10 @@ SOURCE = Circuit(
     (
         Element("XJ1", "J", ("a", "0"), 250e-6),
         Element("I1", "I", ("0", "a"), 175e-6),
-        Element("L1", "L", ("a", "q"), 2e-12),
+        Element("L1", "L", ("a", "1"), 4e-12),
+        Element("XJ2", "J", ("1", "0"), 250e-6),
+        Element("I2", "I", ("0", "1"), 185e-6),
+        Element("L2", "L", ("1", "q"), 2e-12),
     ),
     "SOURCE: a current pulse into a makes one flux quantum at q.",
 )
@@ -44,15 +59,6 @@ SINK = Circuit(
     ),
     "SINK: takes what leaves the chip, as the first junction of a cell would.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A cell in a deck: the nets at its circuit's ports, in their order."""
-
-    name: str
-    cell: str
-    nets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,40 @@ def used_cells(deck: Deck) -> tuple[Circuit, ...]:
     for name in sorted({each.cell for each in deck.instances}):
         visit(name)
     return (SOURCE, SINK, *found.values())
+
+
+def deck_of(
+    netlist: Netlist,
+    cells: Mapping[str, Circuit],
+    pulses: Sequence[tuple[int, str]],
+    *,
+    duration: float,
+    probes: tuple[str, ...] = (),
+    bias: float = 1.0,
+) -> Deck:
+    """A netlist driven by pulses (fs, net), observed at its outputs and at `probes`. Raises KeyError for a cell that
+    has no circuit."""
+    times: dict[str, list[float]] = {net: [] for net in netlist.inputs}
+    for time, net in pulses:
+        times[net].append(time / FEMTO - LEAD)
+    used = {each.cell for each in netlist.instances}
+    driven = {net: tuple(sorted(each)) for net, each in times.items()}
+    watched = tuple(dict.fromkeys((*netlist.outputs, *probes)))
+    return Deck(
+        netlist.instances, _closed(cells, used), driven, netlist.outputs, watched, duration, bias=bias
+    )
+
+
+def _closed(cells: Mapping[str, Circuit], names: set[str]) -> dict[str, Circuit]:
+    """The circuits of some cells and of those inside them."""
+    found: dict[str, Circuit] = {}
+    stack = sorted(names)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found[name] = cells[name]
+            stack += [each.cell for each in cells[name].elements if each.cell]
+    return found
 
 
 def _terminals(deck: Deck) -> tuple[Instance, ...]:
@@ -142,9 +182,46 @@ def ngspice(deck: Deck, *, step: float = 0.25, output: str = "pulses.raw") -> st
     return "\n".join(lines)
 
 
+def josim(deck: Deck, *, step: float = 0.1, output: str = "pulses.csv") -> str:
+    """The deck in JoSIM's dialect. It writes the phase at every probe, in their order, to a file of comma separated
+    values.
+
+    `step`, ps, is the time step. Resistances of junctions are those of `jj.cir`: `rtype=1` has the subgap resistance
+    below the gap, and the shunt stands beside the junction.
+    """
+    lines = ["* SFQ netlist for JoSIM; phases of nets in radians, one pulse each 2*pi"]
+    lines.append(".model jj jj(rtype=1, vg=2.8m, cap=70f, r0=160, rn=16, icrit=100u)")
+    for circuit in used_cells(deck):
+        lines.append(f".subckt {circuit.name} {' '.join(circuit.ports)}")
+        lines += [line for each in circuit.elements for line in _josim_lines(each, deck.bias)]
+        lines.append(f".ends {circuit.name}")
+    lines += [
+        f"X{each.name} {each.cell} {' '.join(each.nets)}" for each in (*_terminals(deck), *deck.instances)
+    ]
+    lines += [f"Ipump{i} 0 in_{net} pwl({_triangles(t)})" for i, (net, t) in enumerate(deck.pulses.items())]
+    lines.append(f".tran {step}p {deck.duration:.3f}p 0 {step}p")
+    lines.append(f".file {output}")
+    lines += [f".print nodep {net}" for net in deck.probes]
+    return "\n".join([*lines, ".end", ""])
+
+
+def _josim_lines(each: Element, bias: float) -> tuple[str, ...]:
+    nodes = " ".join(each.nodes)
+    match each.kind:
+        case "J":
+            junction = f"B{each.name} {nodes} {JUNCTION} area={each.value / 100e-6:.6g}"
+            return junction, f"R{each.name} {nodes} {SHUNT / each.value:.6g}"
+        case "I":
+            return (f"{each.name} {nodes} pwl(0 0 {RAMP:g}p {each.value * bias:.6g})",)
+        case "X":
+            return (f"{each.name} {each.cell} {nodes}",)
+        case _:
+            return (f"{each.name} {nodes} {each.value:.6g}",)
+
+
 def _noisy_junction() -> str:
-    # S = 4kT/R over all positive frequencies below 1/(2 step): variance 2kT/(R step); 1/R = ic * (1/16m + 1/0.686m).
-    scale = math.sqrt(2 * BOLTZMANN * TEMPERATURE / NOISE_STEP * (1 / 16e-3 + 1 / 0.686e-3))
+    # S = 4kT/R over all positive frequencies below 1/(2 step): variance 2kT/(R step); 1/R = ic * (1/SUBGAP + 1/SHUNT).
+    scale = math.sqrt(2 * BOLTZMANN * TEMPERATURE / NOISE_STEP * (1 / SUBGAP + 1 / SHUNT))
     noise = f"In p n trnoise({{{scale:.6g}*sqrt(ic)}} {NOISE_STEP:g} 0 0)\n.ends"
     return junction().replace(".ends", noise)
 

@@ -30,9 +30,7 @@ class Draft:
         self.source: dict[int, int] = {}
         self.sink: dict[int, tuple[int, int]] = {}
         self.delays = {
-            name: [
-                [cell.delay(source, output) for source in cell.inputs] for output in cell.outputs
-            ]
+            name: [[cell.delay(source, output) for source in cell.inputs] for output in cell.outputs]
             for name, cell in library.items()
         }
 
@@ -65,7 +63,9 @@ class Draft:
         number = len(self.names)
         outs: list[int] = []
         for delays in self.delays[kind]:
-            late = max((self.late[net] + d for net, d in zip(nets, delays, strict=True) if d is not None), default=0)
+            late = max(
+                (self.late[net] + d for net, d in zip(nets, delays, strict=True) if d is not None), default=0
+            )
             outs.append(self.net(late))
         for port, net in enumerate(nets):
             self.sink[net] = (number, port)

@@ -59,7 +59,8 @@ def lower_graph(graph: Graph, library: Library, choices: Choices) -> Lowered:
             help="give fewer steps, fewer weight bits, or a lower threshold",
         )
         for name, several in lowered.counters.items()
-        if several and several[widest := max(range(len(several)), key=lambda k: several[k].bits)].bits > STATE_BITS
+        if several
+        and several[widest := max(range(len(several)), key=lambda k: several[k].bits)].bits > STATE_BITS
     ]
     if findings:
         raise CompileError(*findings)
@@ -74,7 +75,9 @@ def schedule_of(graph: Graph, lowered: Lowered, slot: int) -> Schedule:
 
     populations = {
         name: Seen(
-            output_shape(graph[name].op), tuple(net for net, _ in each), tuple(inverted for _, inverted in each)
+            output_shape(graph[name].op),
+            tuple(net for net, _ in each),
+            tuple(inverted for _, inverted in each),
         )
         for name, each in lowered.populations.items()
     }
@@ -109,7 +112,7 @@ def write(lowered: Lowered, schedule: Schedule, library: Library) -> dict[str, b
 
 
 def resources(lowered: Lowered, schedule: Schedule, timing: Timing, library: Library) -> tuple[Resource, ...]:
-    """Junctions, bias current, power and time. There is no limit that the compiler knows of: it is the process's."""
+    """Junctions, bias current, power and time. What a process can hold is not for the compiler to say: no limits."""
     total = size(lowered.netlist, library)
     widest = max((c.bits for each in lowered.counters.values() for c in each), default=0)
     figures = (
@@ -123,7 +126,7 @@ def resources(lowered: Lowered, schedule: Schedule, timing: Timing, library: Lib
         ("step (ns)", schedule.frame / 1e6),
         ("widest counter (bits)", float(widest)),
     )
-    return tuple(Resource(name, value, float("inf")) for name, value in figures)
+    return tuple(Resource(name, value, 0.0) for name, value in figures)
 
 
 __all__ = ["Choices", "Counter", "emit", "lower_graph", "resources", "schedule_of", "write"]

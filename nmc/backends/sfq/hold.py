@@ -74,10 +74,19 @@ def hold(graph: Graph, *, approximate: bool, calibration: Mapping[str, Array]) -
             best = (changed, near, leak)
     assert best is not None
     changed, near, leak = best
-    effect = f"{changed:.2%} of the outputs on the calibration data change" if inputs else "its effect was not measured"
+    effect = (
+        f"{changed:.2%} of the outputs on the calibration data change"
+        if inputs
+        else "its effect was not measured"
+    )
     advice = "" if inputs else "give `--calibrate` to measure it"
     notes = [
-        note("NMC481", f"`{name}` is approximated: {_nearest(said, leak)}; {effect}", exact[name].loc, help=advice)
+        note(
+            "NMC481",
+            f"`{name}` is approximated: {_nearest(said, leak)}; {effect}",
+            exact[name].loc,
+            help=advice,
+        )
         for name, said in missing.items()
     ]
     return near.with_notes(notes)
@@ -129,7 +138,12 @@ def _rewritten(op: Neuron) -> Neuron:
     subtracts = fire.reset is Reset.SUBTRACT and fire.when is not ResetWhen.SAME_STEP_ONCE
     same = keeps and (fire.when in early or subtracts)
     forgotten = forgets and fire.when is ResetWhen.NEXT_BEFORE_LEAK
-    if below and fire.spike_from is SpikeFrom.NEW and (same or forgotten) and fire.reset is not Reset.MULTI_SPIKE:
+    if (
+        below
+        and fire.spike_from is SpikeFrom.NEW
+        and (same or forgotten)
+        and fire.reset is not Reset.MULTI_SPIKE
+    ):
         return replace(op, fire=replace(fire, when=ResetWhen.SAME_STEP))
     return op
 
@@ -144,7 +158,9 @@ def _refused(node: Node, said: list[str]) -> Diagnostic:
         return error("NMC480", message, node.loc, help="give the population a threshold and read its spikes")
     assert isinstance(node.op, Neuron)
     near = _nearest(said, _leak_of(node.op))
-    return error("NMC480", message, node.loc, help=f"nearest is {near}: train with it, or give `--approximate`")
+    return error(
+        "NMC480", message, node.loc, help=f"nearest is {near}: train with it, or give `--approximate`"
+    )
 
 
 def _nearest(said: list[str], leak: Leak) -> str:
@@ -202,9 +218,7 @@ def _near(op: Neuron, fire: Fire, leak: Leak) -> Neuron:
     reset = fire.reset if fire.reset in {Reset.SUBTRACT, Reset.NONE} else Reset.TO_VALUE
     if fire.reset is Reset.MULTI_SPIKE:
         reset = Reset.SUBTRACT
-    fire = Fire(
-        fire.threshold, fire.comparison, SpikeFrom.NEW, reset, ResetWhen.SAME_STEP, ZERO, NO_STEPS
-    )
+    fire = Fire(fire.threshold, fire.comparison, SpikeFrom.NEW, reset, ResetWhen.SAME_STEP, ZERO, NO_STEPS)
     return replace(op, synapse=None, membrane=membrane, fire=fire)
 
 

@@ -87,7 +87,9 @@ def check_pulses(expected: Mapping[str, Array], got: Mapping[str, Array], sample
         if not np.array_equal(times, other):
             first = min(np.setxor1d(times, other).tolist())
             who = "the machine" if first in times else "Icarus"
-            raise RuntimeError(f"sample {sample}: only {who} has a pulse on `{net}` at {first / FEMTO:.3f} ps")
+            raise RuntimeError(
+                f"sample {sample}: only {who} has a pulse on `{net}` at {first / FEMTO:.3f} ps"
+            )
 
 
 def _command(command: list[str], folder: Path) -> str:

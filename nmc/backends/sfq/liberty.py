@@ -41,7 +41,9 @@ def _cell(cell: Cell) -> list[str]:
             line
             for window in cell.windows
             if window.second == port and window.time
-            for line in _timing(window.first, "hold_rising", window.time, ("rise_constraint", "fall_constraint"))
+            for line in _timing(
+                window.first, "hold_rising", window.time, ("rise_constraint", "fall_constraint")
+            )
         ]
         lines.append("    }")
     for port in cell.outputs:

@@ -56,7 +56,9 @@ class Columns:
         ordered = sorted(times)
         for at, (low, early) in enumerate(ordered):
             for high, late in ordered[at + 1 :]:
-                self.skews[low, high] = max(late - early + skew, self.skews.get((low, high), late - early + skew))
+                self.skews[low, high] = max(
+                    late - early + skew, self.skews.get((low, high), late - early + skew)
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def lower(
     }
     frame = schedule(network, counters, heard, ripples=not own_toggle)
     making = _Making(network, counters, frame, Draft(library), Toggle(library, own=own_toggle), sharing)
-    return making.run(on_chip=on_chip, proved=all(c.proved for each in counters.values() for c in each), steps=steps)
+    return making.run(
+        on_chip=on_chip, proved=all(c.proved for each in counters.values() for c in each), steps=steps
+    )
 
 
 @dataclass(slots=True)
@@ -125,15 +129,22 @@ class _Making:
     at_start: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     wires: dict[Neuron, Wire] = field(default_factory=dict[Neuron, Wire])
     wanted: dict[Neuron, list[int]] = field(default_factory=dict[Neuron, list[int]])
-    wanted_later: dict[Neuron, dict[int, list[int]]] = field(default_factory=dict[Neuron, dict[int, list[int]]])
+    wanted_later: dict[Neuron, dict[int, list[int]]] = field(
+        default_factory=dict[Neuron, dict[int, list[int]]]
+    )
     lines: dict[Rail, int] = field(default_factory=dict[Rail, int])
     names: dict[str, str] = field(default_factory=dict[str, str])
 
     def run(self, *, on_chip: bool, proved: bool, steps: int) -> Lowered:
         draft, network = self.draft, self.network
-        self.names = _identifiers([name for name, _ in network.inputs] + [each.name for each in network.clusters])
+        self.names = _identifiers(
+            [name for name, _ in network.inputs] + [each.name for each in network.clusters]
+        )
         ends = _identifiers([name for name, _ in network.outputs])
-        inputs = {name: [draft.input(f"in_{self.names[name]}_{k}") for k in range(size)] for name, size in network.inputs}
+        inputs = {
+            name: [draft.input(f"in_{self.names[name]}_{k}") for k in range(size)]
+            for name, size in network.inputs
+        }
         for name, nets in inputs.items():
             self.wires.update({(name, k): Wire(net) for k, net in enumerate(nets)})
         shared = {each.name: self._share(each.name) for each in network.clusters}
@@ -152,7 +163,8 @@ class _Making:
         slots, start, clock = self._clocks(on_chip)
         netlist, called = draft.finish("network")
         seen = {
-            name: tuple(self.wires[name, k] for k in range(len(several))) for name, several in self.counters.items()
+            name: tuple(self.wires[name, k] for k in range(len(several)))
+            for name, several in self.counters.items()
         }
         return Lowered(
             netlist,
@@ -224,7 +236,9 @@ class _Making:
         (cluster,) = [each for each in self.network.clusters if each.name == name]
         for k, each in enumerate(self.counters[name]):
             found: dict[int, list[int]] = {}
-            for source, plus, minus in zip(cluster.sources[k], each.plus.tolist(), each.minus.tolist(), strict=True):
+            for source, plus, minus in zip(
+                cluster.sources[k], each.plus.tolist(), each.minus.tolist(), strict=True
+            ):
                 for mask, spikes in ((plus, True), (minus, False)):
                     while mask:
                         bit = (mask & -mask).bit_length() - 1
@@ -251,7 +265,9 @@ class _Making:
                         uses.setdefault(rails[each], []).append((name, each))
         leaves: dict[str, dict[int, list[int]]] = {name: {} for name in shared}
         inverted = {
-            (name, k): each.inverted for name, several in self.counters.items() for k, each in enumerate(several)
+            (name, k): each.inverted
+            for name, several in self.counters.items()
+            for k, each in enumerate(several)
         }
         for (source, spikes), users in uses.items():
             neuron = (source.node, source.element)
@@ -262,7 +278,9 @@ class _Making:
             clock = self._slot(self.frame.source[source])
             (line,) = self.draft.add("DFF" if same else "NOT", data, clock, name=name)
             self.lines[source, spikes] = line
-            for leaf, (where, number) in zip(self.draft.split(line, len(users), name=name), users, strict=True):
+            for leaf, (where, number) in zip(
+                self.draft.split(line, len(users), name=name), users, strict=True
+            ):
                 leaves[where].setdefault(number, []).append(leaf)
         return leaves
 
@@ -306,7 +324,12 @@ class _Making:
         draft = self.draft
         together: list[list[tuple[int, int]]] = []
         spikes: list[tuple[int, int]] = []
-        for mask, what in ((each.preset, "preset"), (each.after, "after"), (each.start, "start"), (each.spike, "spike")):
+        for mask, what in (
+            (each.preset, "preset"),
+            (each.after, "after"),
+            (each.start, "start"),
+            (each.spike, "spike"),
+        ):
             mine = [(bit, self._constant(what, bit)) for bit in _bits(mask)]
             for bit, net in mine:
                 columns.setdefault(bit, []).append(net)
@@ -314,7 +337,9 @@ class _Making:
             if what == "spike":
                 spikes = mine
         name = self._name(neuron)
-        part = Columns({bit: draft.merge(nets, name=f"{name}_bit{bit}") for bit, nets in sorted(columns.items())}, spikes)
+        part = Columns(
+            {bit: draft.merge(nets, name=f"{name}_bit{bit}") for bit, nets in sorted(columns.items())}, spikes
+        )
         skew = draft.delays["SPLIT"][0][0] or 0  # leaves of one tree are a splitter apart at most
         for several in together:
             if len(several) > 1:
@@ -333,8 +358,14 @@ class _Making:
         for bit in range(each.bits):
             entering = [net for net in (direct.get(bit), carry) if net is not None]
             if entering:
-                net = entering[0] if len(entering) == 1 else draft.add("MERGE", *entering, name=f"{name}_bit{bit}")[0]
-                carry = self.toggle.add(draft, net, self._cleared(each, bit, clears, name), name=f"{name}_bit{bit}")
+                net = (
+                    entering[0]
+                    if len(entering) == 1
+                    else draft.add("MERGE", *entering, name=f"{name}_bit{bit}")[0]
+                )
+                carry = self.toggle.add(
+                    draft, net, self._cleared(each, bit, clears, name), name=f"{name}_bit{bit}"
+                )
         last = [net for net in (direct.get(each.bits), carry) if net is not None]
         wire = draft.merge(last, name=f"{name}_carry")
         if each.kind is Kind.INTEGRATING or (self.toggle.ripples and each.bits):
@@ -342,7 +373,9 @@ class _Making:
             (wire,) = draft.add("NDRO", wire, self._slot(self.frame.clear), clock, name=f"{name}_spike")
             return Wire(self._after_spike(name, wire, part.spikes, clears), each.inverted)
         most = int(each.plus.clip(min=each.minus).sum()) + each.preset
-        return Wire(wire, each.inverted, once=each.bits > 0 and most < 2 << each.bits and each.bits not in direct)
+        return Wire(
+            wire, each.inverted, once=each.bits > 0 and most < 2 << each.bits and each.bits not in direct
+        )
 
     def _constant(self, what: str, bit: int) -> int:
         """A net that gets the pulse of a constant: in slots of their own for even and odd bits, so that carries pass."""
@@ -391,13 +424,15 @@ class _Making:
         A pulse that comes to bits j < k of a counter at times a and b is at bit k at b and, if it ripples so far, at
         a + (k - j) * carry; these must be a window apart, whatever the counter holds: the direct one comes first.
         """
-        apart = max(self.toggle.window, self.draft.library["MERGE"].window("a", "a")) + MARGIN
+        apart = max(self.toggle.window, self.draft.library["MERGE"].apart) + MARGIN
+        step = self.draft.delays["JTL"][0][0] or 1
         needed = dict.fromkeys(part.direct, 0)
         for (low, high), skew in sorted(part.skews.items(), reverse=True):
             short = skew + needed[high] + apart - (high - low) * self.toggle.carry
-            needed[low] = max(needed[low], short)
+            needed[low] = max(needed[low], -(-short // step) * step)
         return {
-            bit: self.draft.delay(net, needed[bit], name=f"{name}_bit{bit}") for bit, net in part.direct.items()
+            bit: self.draft.delay(net, needed[bit], name=f"{name}_bit{bit}")
+            for bit, net in part.direct.items()
         }
 
     # ---- delays and outputs ----------------------------------------------------------------------------------
@@ -405,7 +440,9 @@ class _Making:
     def _delayed(self, source: Source) -> int:
         """A net on which a spike comes at the end of the frame `delay - 1` frames later."""
         net = self.draft.later()
-        self.wanted_later.setdefault((source.node, source.element), {}).setdefault(source.delay, []).append(net)
+        self.wanted_later.setdefault((source.node, source.element), {}).setdefault(source.delay, []).append(
+            net
+        )
         return net
 
     def _chains(self) -> None:

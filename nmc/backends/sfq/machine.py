@@ -2,8 +2,8 @@
 """The machine: pulse by pulse, from the emitted netlist, cells and schedule.
 
 A cell is a transition table; a pulse is an event on a net at a time in units that divide all delays. Events stand in a
-ring of lists, one for each time up to the longest delay ahead, so that taking and adding one costs the same however
-many there are. Pulses of one time are taken in the order in which they were made.
+ring of lists, one for each time up to the longest delay ahead, and a bit for each list that is not empty: taking and
+adding one costs the same however many there are. Pulses of one time are taken in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.tensor import Array
 from nmc.sim.compiled import compiled
 from nmc.sim.trace import Energy, SimResult
+
+WORD = 32
+"""Lists of the ring whose bits stand in one word."""
 
 MOST_VIOLATIONS = 1000
 """Violations that are kept; all are counted."""
@@ -80,7 +83,11 @@ class Tables:
         inputs = [len(cell.inputs) for cell in cells]
         count = len(netlist.instances)
         self.kind = np.fromiter((which[each.cell] for each in netlist.instances), np.int32, count)
-        sizes = np.array([len(cell.ports) for cell in cells], np.int64)[self.kind] if count else np.zeros(0, np.int64)
+        sizes = (
+            np.array([len(cell.ports) for cell in cells], np.int64)[self.kind]
+            if count
+            else np.zeros(0, np.int64)
+        )
         self.pin_at = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         flat: list[int] = []
         setdefault = numbers.setdefault
@@ -123,7 +130,9 @@ class Tables:
 
     def run(self, stimulus: Array, watched: tuple[str, ...]) -> Run:
         """Run on pulses (n, 2), time in fs and number of an input net, in any order; from the state after power-up."""
-        ordered = stimulus[np.argsort(stimulus[:, 0], kind="stable")] if len(stimulus) else stimulus.reshape(0, 2)
+        ordered = (
+            stimulus[np.argsort(stimulus[:, 0], kind="stable")] if len(stimulus) else stimulus.reshape(0, 2)
+        )
         times, nets = ordered[:, 0] // self.unit, ordered[:, 1]
         watch = np.zeros(len(self.numbers), np.uint8)
         watch[[self.numbers[net] for net in watched]] = 1
@@ -140,7 +149,7 @@ class Tables:
             enough = kernel(
                 times, nets, self.sink, self.port, self.kind, self.pin_at, self.pins, self.after, self.out_count,
                 self.out_pin, self.out_delay, self.window, state.copy(), last.copy(), watch, seen, broken, used,
-                totals, self.longest + 1,
+                totals, max(WORD, 1 << self.longest.bit_length()),
             )  # fmt: skip
             if enough:
                 break
@@ -149,11 +158,14 @@ class Tables:
         order = np.argsort(found[:, 1], kind="stable")
         found = found[order]
         pulses = {
-            net: found[slice(*np.searchsorted(found[:, 1], [self.numbers[net], self.numbers[net] + 1])), 0] * self.unit
+            net: found[slice(*np.searchsorted(found[:, 1], [self.numbers[net], self.numbers[net] + 1])), 0]
+            * self.unit
             for net in watched
         }
         energy = float(used[: len(self.critical)] @ self.critical) * 1e-6 * 0.5 * PHI0 * 1e-15
-        return Run(pulses, self._violations(broken[: min(violated, MOST_VIOLATIONS)]), violated, count, energy)
+        return Run(
+            pulses, self._violations(broken[: min(violated, MOST_VIOLATIONS)]), violated, count, energy
+        )
 
     def _violations(self, rows: Array) -> tuple[Violation, ...]:
         made: list[Violation] = []
@@ -175,6 +187,24 @@ class Tables:
 
 
 @compiled
+def lowest(word: int) -> int:
+    """The place of the lowest bit that is set, of 32."""
+    bit = word & -word
+    place = 0
+    if bit & 0xFFFF0000:
+        place += 16
+    if bit & 0xFF00FF00:
+        place += 8
+    if bit & 0xF0F0F0F0:
+        place += 4
+    if bit & 0xCCCCCCCC:
+        place += 2
+    if bit & 0xAAAAAAAA:
+        place += 1
+    return place
+
+
+@compiled
 def kernel(
     times: Array, nets: Array, sink: Array, port: Array, kind: Array, pin_at: Array, pins: Array, after: Array,
     out_count: Array, out_pin: Array, out_delay: Array, window: Array, state: Array, last: Array, watch: Array,
@@ -182,10 +212,12 @@ def kernel(
 ) -> bool:  # fmt: skip
     """All pulses that follow from those at `times` on `nets`; False if there was no room for those that are seen.
 
+    `ring` is a power of two, more than the longest delay.
     `totals` are pulses seen, events, violations; a row of `broken` is time, instance, input, the input before, gap.
     """
     head = np.full(ring, -1, np.int64)
     tail = np.full(ring, -1, np.int64)
+    busy = np.zeros(ring // WORD, np.int64)
     following = np.full(1024, -1, np.int64)
     where = np.zeros(1024, np.int64)
     free = 0  # the first of a list of free places, chained by `following`
@@ -200,7 +232,7 @@ def kernel(
             if at >= times.shape[0]:
                 return True
             now = times[at]
-        place = now % ring
+        place = now & (ring - 1)
         while True:
             # Pulses from outside come first, then those made before.
             if at < times.shape[0] and times[at] == now:
@@ -212,6 +244,7 @@ def kernel(
                 head[place] = following[event]
                 if head[place] < 0:
                     tail[place] = -1
+                    busy[place // WORD] ^= 1 << (place % WORD)
                 following[event] = free
                 free = event
                 pending -= 1
@@ -258,21 +291,25 @@ def kernel(
                 free = following[event]
                 following[event] = -1
                 where[event] = pins[pin_at[cell] + out_pin[what, s, p, n]]
-                slot = (now + out_delay[what, s, p, n]) % ring
+                slot = (now + out_delay[what, s, p, n]) & (ring - 1)
                 if tail[slot] >= 0:
                     following[tail[slot]] = event
                 else:
                     head[slot] = event
+                    busy[slot // WORD] ^= 1 << (slot % WORD)
                 tail[slot] = event
                 pending += 1
         if pending > 0:
-            now += 1
+            # Behind the place of now in its own word, then in the words after it, once around.
+            word = place // WORD
+            bits = busy[word] & -(2 << (place % WORD))
+            while bits == 0:
+                word = (word + 1) % busy.shape[0]
+                bits = busy[word]
+            ahead = (word * WORD + lowest(bits) - place) & (ring - 1)
+            now += ahead
             if at < times.shape[0]:
-                while head[now % ring] < 0 and times[at] > now:
-                    now += 1
-            else:
-                while head[now % ring] < 0:
-                    now += 1
+                now = min(now, times[at])
 
 
 # ---- frames -----------------------------------------------------------------------------------------------
@@ -314,7 +351,9 @@ def check_run(schedule: Schedule, inputs: Mapping[str, Array]) -> None:
     steps = next(iter(inputs.values())).shape[0]
     if schedule.steps is not None and steps > schedule.steps:
         message = f"a run of {steps} steps; the counters are proved for {schedule.steps}"
-        raise CompileError(error("NMC487", message, Loc("<inputs>"), help=f"compile with `--set steps={steps}`"))
+        raise CompileError(
+            error("NMC487", message, Loc("<inputs>"), help=f"compile with `--set steps={steps}`")
+        )
 
 
 def simulate(found: Mapping[str, bytes], inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:

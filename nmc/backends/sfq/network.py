@@ -10,7 +10,7 @@ from nmc.ir.connections import connections
 from nmc.ir.graph import Graph, Node
 from nmc.ir.linear import make_sparse, size_of, synapses
 from nmc.ir.neuron import Comparison
-from nmc.ir.ops import Input, LinearOp, Neuron, Output, output_shape
+from nmc.ir.ops import Input, LinearOp, Neuron, output_shape
 from nmc.ir.tensor import Array, Tensor
 
 from nmc.backends.sfq.counters import Rule
@@ -55,7 +55,9 @@ def network_of(graph: Graph) -> Network:
         outputs.append((node.name, tuple(Source(edge.src, k, edge.delay) for k in range(size))))
     neurons = [graph[name] for name in order if isinstance(graph[name].op, Neuron)]
     return Network(
-        tuple((node.name, size_of(output_shape(node.op))) for node in graph.nodes if isinstance(node.op, Input)),
+        tuple(
+            (node.name, size_of(output_shape(node.op))) for node in graph.nodes if isinstance(node.op, Input)
+        ),
         tuple(_cluster(graph, node) for node in neurons),
         tuple(outputs),
     )
@@ -77,7 +79,9 @@ def _cluster(graph: Graph, node: Node) -> Cluster:
         mantissa = np.rint(np.ldexp(single.weight.values, -op.exponent)).astype(np.int64)
         for delay in np.unique(single.delay.data).tolist():
             at = single.delay.data == delay
-            parts.append((link.src, link.delay + delay, single.pre.data[at], single.post.data[at], mantissa[at]))
+            parts.append(
+                (link.src, link.delay + delay, single.pre.data[at], single.post.data[at], mantissa[at])
+            )
     sources: list[list[Source]] = [[] for _ in range(size)]
     weights: list[list[int]] = [[] for _ in range(size)]
     merged: dict[tuple[str, int], list[tuple[Array, Array, Array]]] = {}
@@ -111,7 +115,7 @@ def _rules(op: Neuron, size: int) -> tuple[Rule, ...]:
     biases = np.zeros(size, np.int64) if op.membrane.bias is None else _each(op.membrane.bias, op, size)
     initial = _each(op.membrane.initial, op, size)
     return tuple(
-        Rule(t, b, v, fire.reset, op.membrane.decay is None)
+        Rule(t, t - above, b, v, fire.reset, op.membrane.decay is None)
         for t, b, v in zip(thresholds.tolist(), biases.tolist(), initial.tolist(), strict=True)
     )
 

@@ -23,7 +23,9 @@ Pulses = dict[str, tuple[float, ...]]
 
 def ready() -> str | None:
     """Why ngspice cannot run here, or None."""
-    return None if shutil.which("ngspice") else "`ngspice` is not here: install it from your system's packages"
+    return (
+        None if shutil.which("ngspice") else "`ngspice` is not here: install it from your system's packages"
+    )
 
 
 def run(deck: Deck, *, step: float = 0.25, timeout: float = TIMEOUT) -> Pulses:

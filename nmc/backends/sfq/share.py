@@ -41,7 +41,9 @@ def share(columns: list[list[int]], lines: int, *, least: int = 2) -> Shared:
     return Shared(lines, tuple(found), tuple(merged))
 
 
-def _block(block: list[list[int]], lines: int, least: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+def _block(
+    block: list[list[int]], lines: int, least: int
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     used = np.unique(np.array([line for row in block for line in row], np.int64))
     place = {int(line): k for k, line in enumerate(used)}
     count, room = len(block), 2 * sum(map(len, block)) + 1
@@ -69,9 +71,7 @@ def _block(block: list[list[int]], lines: int, least: int) -> tuple[list[tuple[i
         _renew(matrix, pairs, best, (i, j, rows - 1), rows, width)
         members.append((i, j))
     lists = [np.flatnonzero(matrix[k, :width]).tolist() for k in range(rows)]
-    named = [
-        tuple(int(used[k]) if k < len(used) else lines + k - len(used) for k in each) for each in lists
-    ]
+    named = [tuple(int(used[k]) if k < len(used) else lines + k - len(used) for k in each) for each in lists]
     number, buses = _ordered(named[count:], lines)
     return [tuple(number.get(each, each) for each in row) for row in named[:count]], buses
 

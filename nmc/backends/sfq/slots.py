@@ -80,7 +80,15 @@ def schedule(
             late = max(late, _place([source], ready[source.element], hears, taken, source_slot))
         late = max(late, *ready, at)
         del cluster
-    last = max([late - 1, at - 1, *source_slot.values(), *read.values(), *(m.bit_length() - 1 for m in taken.values())])
+    last = max(
+        [
+            late - 1,
+            at - 1,
+            *source_slot.values(),
+            *read.values(),
+            *(m.bit_length() - 1 for m in taken.values()),
+        ]
+    )
     at = last + 1
     clears = [each for each in integrating if each.clears]
     spike_reset: tuple[int, ...] = ()

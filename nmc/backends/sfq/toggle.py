@@ -24,7 +24,7 @@ class Toggle:
         cell = {name: library[name] for name in ("TFF", "SPLIT", "MERGE", "DFF", "JTL")}
         if own:
             self.carry = cell["TFF"].delay("t", "c") or 0
-            self.window = max(cell["TFF"].window("t", "t"), cell["MERGE"].window("a", "a"))
+            self.window = max(cell["TFF"].window("t", "t"), cell["MERGE"].apart)
             self.jtls = 0
             return
         split, merge = cell["SPLIT"].delay("a", "q0") or 0, cell["MERGE"].delay("a", "q") or 0
@@ -35,7 +35,7 @@ class Toggle:
         lower = split + self.jtls * step
         self.carry = upper + latch + split
         back = self.carry + merge  # the token is in the first latch again
-        self.window = max(back - lower + HOLD, cell["MERGE"].window("a", "a"))
+        self.window = max(back - lower + HOLD, cell["MERGE"].apart)
 
     def add(self, draft: Draft, pulse: int, clear: int, *, name: str) -> int:
         """A bit that `pulse` toggles and `clear` clears; its carry."""

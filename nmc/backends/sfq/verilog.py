@@ -75,7 +75,9 @@ def delays(netlist: Netlist, library: Library) -> bytes:
     lines = ["(DELAYFILE", '  (SDFVERSION "3.0")', f'  (DESIGN "{TOP}")', "  (TIMESCALE 1ps)"]
     bodies = {name: _sdf_body(library[name]) for name in netlist.cells()}
     for instance in netlist.instances:
-        lines.append(f'  (CELL (CELLTYPE "{instance.cell}") (INSTANCE {instance.name}){bodies[instance.cell]})')
+        lines.append(
+            f'  (CELL (CELLTYPE "{instance.cell}") (INSTANCE {instance.name}){bodies[instance.cell]})'
+        )
     return ("\n".join([*lines, ")"]) + "\n").encode()
 
 
@@ -87,7 +89,9 @@ def _sdf_body(cell: Cell) -> str:
         if (delay := cell.delay(source, output)) is not None
     ]
     checks = [
-        f"(HOLD {w.second} {w.first} ({_ps(w.time)}))" if w.first != w.second else f"(PERIOD {w.first} ({_ps(w.time)}))"
+        f"(HOLD {w.second} {w.first} ({_ps(w.time)}))"
+        if w.first != w.second
+        else f"(PERIOD {w.first} ({_ps(w.time)}))"
         for w in cell.windows
     ]
     body = f" (DELAY (ABSOLUTE {' '.join(paths)}))" if paths else ""
@@ -99,7 +103,8 @@ def bench(netlist: Netlist) -> bytes:
     at an output as `P net time`."""
     count = len(netlist.inputs)
     pins = ", ".join(
-        [f".{net}(pin[{k}])" for k, net in enumerate(netlist.inputs)] + [f".{net}({net})" for net in netlist.outputs]
+        [f".{net}(pin[{k}])" for k, net in enumerate(netlist.inputs)]
+        + [f".{net}({net})" for net in netlist.outputs]
     )
     lines = [
         "`timescale 1ps/1fs",
@@ -126,7 +131,8 @@ def bench(netlist: Netlist) -> bytes:
         "    #100000 $finish;",
         "  end",
         *(
-            f'  always @({net}) if ($realtime > 0) $display("P {net} %0.3f", $realtime);' for net in netlist.outputs
+            f'  always @({net}) if ($realtime > 0) $display("P {net} %0.3f", $realtime);'
+            for net in netlist.outputs
         ),
         "endmodule",
     ]
@@ -140,18 +146,28 @@ def stimulus_text(netlist: Netlist, pulses: Sequence[tuple[int, str]]) -> bytes:
 
 
 def example(schedule: Schedule) -> list[tuple[int, str]]:
-    """A stimulus that shows something: every pattern of few inputs; of more nothing, all, and every other one."""
+    """The pulses of `example_inputs`."""
+    inputs = example_inputs(schedule)
+    return stimulus(schedule, inputs, steps=next(iter(inputs.values())).shape[0])
+
+
+def example_inputs(schedule: Schedule) -> dict[str, Array]:
+    """Inputs (steps, elements) that show something: every pattern of few; of more nothing, all, and every other one."""
     sizes = {name: size_of(port.shape) for name, port in schedule.inputs.items()}
     total = sum(sizes.values())
     if total <= FEW:
         patterns = [[number >> k & 1 for k in range(total)] for number in range(1 << total)]
     else:
-        patterns = [[0] * total, [1] * total, [k % 2 for k in range(total)], [1 - k % 2 for k in range(total)]]
-    patterns = patterns[: schedule.steps]
-    values = np.array(patterns, np.uint8)
+        patterns = [
+            [0] * total,
+            [1] * total,
+            [k % 2 for k in range(total)],
+            [1 - k % 2 for k in range(total)],
+        ]
+    values = np.array(patterns[: schedule.steps], np.uint8)
     inputs: dict[str, Array] = {}
     at = 0
     for name, count in sizes.items():
         inputs[name] = values[:, at : at + count]
         at += count
-    return stimulus(schedule, inputs, steps=len(patterns))
+    return inputs

@@ -12,9 +12,11 @@ from nmc.artifact import Artifact
 from nmc.backends.backend import Backend, Program, Request, Resource, Setting, Witness
 from nmc.backends.spinnaker2 import build, files
 from nmc.backends.spinnaker2.arithmetic import INTEGER, MESSAGE_BITS, WEIGHT_BITS
+from nmc.backends.spinnaker2.chip import chip_named
 from nmc.backends.spinnaker2.emit import lower
 from nmc.backends.spinnaker2.floats import to_floats
 from nmc.backends.spinnaker2.mapping.build import mapping_of
+from nmc.backends.spinnaker2.mapping.partition import Partitioner
 from nmc.backends.spinnaker2.mapping.place import place
 from nmc.backends.spinnaker2.spec import CHIPS, DATASHEET, LIMITS
 from nmc.backends.spinnaker2.sums import prove_sums
@@ -78,7 +80,16 @@ SETTINGS = (
         tuple(each.value for each in Numbers),
         "neurons in integers or in single precision; auto: as the preset has it, integers for most",
     ),
-    Setting("chip", "spinnaker2", tuple(CHIPS), "the many-core"),
+    Setting(
+        "chip", "spinnaker2", (), f"the many-core: {', '.join(CHIPS)}, or a TOML file that describes one"
+    ),
+    Setting("dead", "", (), "PEs that get no work, as x.y.p of a quad and a PE, commas between"),
+    Setting(
+        "partitioner",
+        Partitioner.KM1.value,
+        tuple(each.value for each in Partitioner),
+        "who decides which neurons are on one PE",
+    ),
 )
 
 
@@ -92,6 +103,7 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     """The passes for a request with complete settings."""
     settings = request.settings
     numbers = _floats(request) if in_floats(request) else _integers(request)
+    chip = chip_named(settings["chip"], dead=settings["dead"])
     lowered = frozenset({Fact.CANONICAL, Fact.DELAYS_LOWERED})
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
@@ -100,10 +112,10 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         Pass("prove_sums", prove_sums, lowered, frozenset(), {}),
         Pass(
             "place",
-            partial(place, chip=CHIPS[settings["chip"]]),
+            partial(place, chip=chip, partitioner=Partitioner(settings["partitioner"])),
             lowered,
             frozenset({Fact.PLACED}),
-            {"chip": settings["chip"]},
+            {"chip": chip.name, "partitioner": settings["partitioner"]},
         ),
     )
 
@@ -139,15 +151,20 @@ def emit(graph: Graph, request: Request) -> Program:
     """The files for the chip of the request."""
     chip = CHIPS[request.settings["chip"]]
     from nmc.backends.spinnaker2.calibrate import measure
+    from nmc.backends.spinnaker2.machine import tick_cycles
+    from nmc.backends.spinnaker2.replay import record
 
     network = lower(graph, mapping_of(graph, chip=chip))
     kinds = list({pe.kind.name: pe.kind for pe in network.pes}.values())
     elves = build.build(kinds, sram_bytes=chip.sram_bytes)
     images = files.images_of(network)
-    costs = {
-        kind.name: measure(kind, elves[kind.name], sram_bytes=chip.sram_bytes) for kind in kinds
-    }
-    built = files.Built(elves, images, costs, int(chip.clock_hz / 1000))
+    costs = {kind.name: measure(kind, elves[kind.name], sram_bytes=chip.sram_bytes) for kind in kinds}
+    built = files.Built(elves, images, costs, 0)
+    found = files.write(network, built)
+    program = files.read(found)
+    built = replace(built, tick_cycles=tick_cycles(program))
+    found |= record(program)
+    found[files.NETWORK_FILE] = files.describe(network, built)
     fullest = max((each.used for each in images), default=0)
     resources = (
         Resource("PEs", float(len(network.pes)), float(len(chip.alive))),
@@ -158,7 +175,7 @@ def emit(graph: Graph, request: Request) -> Program:
             float(chip.router_entries),
         ),
     )
-    return Program(files.write(network, built), resources)
+    return Program(found, resources)
 
 
 def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:

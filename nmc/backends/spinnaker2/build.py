@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from nmc.diagnostics import CompileError, Loc, error
 SOURCES = ("start.c", "update.c", "packets.c")
 FIRMWARE = (*SOURCES, "pe.h", "pe.ld")
 FLAGS = (
-    "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", "-O2", "-std=c11", "-ffreestanding", "-nostdlib",
-    "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize", "-ffp-contract=off", "-fno-exceptions",
+    "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", "-O2", "-std=c11", "-ffreestanding",
+    "-nostdlib", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize", "-ffp-contract=off", "-fno-exceptions",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-ident", "-g0", "-Wl,--build-id=none",
 )  # fmt: skip
 """No contraction: a product and a sum are two roundings, as in golden. Loops stay loops, so that costs are linear."""
@@ -53,11 +54,11 @@ def build(kinds: Sequence[Kind], *, sram_bytes: int) -> Mapping[str, bytes]:
     if lacking is not None:
         raise CompileError(error("NMC436", lacking, Loc("<command line>")))
     with ThreadPoolExecutor(2) as pool:
-        elves = pool.map(lambda kind: _build(kind, sram_bytes), kinds)
+        elves = pool.map(partial(_build, sram_bytes=sram_bytes), kinds)
         return {kind.name: elf for kind, elf in zip(kinds, elves, strict=True)}
 
 
-def _build(kind: Kind, sram_bytes: int) -> bytes:
+def _build(kind: Kind, *, sram_bytes: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for name, content in sources().items():

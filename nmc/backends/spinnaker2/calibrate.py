@@ -44,7 +44,7 @@ def measure(kind: Kind, program: bytes, *, sram_bytes: int) -> Array:
     for box in BOXES:
         pe = _pe(kind, box)
         made = image(pe)
-        placed = Placed(0, kind, 0, "", pe.neurons, pe.key, True, made.end, made.content)
+        placed = Placed(0, kind, 0, "", pe.neurons, pe.key, True, made.end, (0, 0), made.content)
         cpu.load(made.content)
         for counts, cost in _runs(cpu, placed, pe, random):
             counted.append(counts)
@@ -61,7 +61,9 @@ def _solve(counted: Array, spent: Array) -> Array:
         (used,) = np.nonzero(columns & counted.any(axis=0))
         if rows.any():
             solution = np.linalg.lstsq(counted[rows][:, used], spent[rows], rcond=None)[0]
-            found[:, used] = np.round(solution.T, 2)  # so that rounding in solvers leaves no trace in the files
+            found[:, used] = np.round(
+                solution.T, 2
+            )  # so that rounding in solvers leaves no trace in the files
     return found
 
 
@@ -107,7 +109,7 @@ def _shake(cpu: Cpu, pe: Pe, random: np.random.Generator) -> None:
     start = int(cpu.words[BASE // 4 + W_CELLS]) // 4
     cells = cpu.words[start : start + width * neurons].reshape(neurons, width)
     share = random.random()
-    v = np.where(random.random(neurons) < share, 3 * THRESHOLD, random.integers(-500, 500, neurons))
+    v = np.where(random.random(neurons) < share, 3 * THRESHOLD, random.integers(-5, 5, neurons) * 100)
     cells[:, 0] = _states(pe.kind, v)
     if "WAIT" in pe.kind.words:
         at = pe.kind.words.index("WAIT")

@@ -92,7 +92,7 @@ def _axis(op: Conv, axis: int, box: Box) -> list[tuple[int, int, int]]:
 
 
 def _kernels(op: Conv, box: Box, spans: list[tuple[int, int]], *, simd: bool) -> tuple[Array, Array]:
-    """All kernels, int8, one channel that enters after the other; for each where it begins, its first channel, how many."""
+    """All kernels, int8, by the channel that enters; for each where it begins, its first channel, and how many."""
     weight = mantissas(op).reshape(*op.weight.shape[:2], -1)
     entering = op.weight.shape[1]
     parts: list[Array] = []

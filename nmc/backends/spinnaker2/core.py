@@ -24,7 +24,6 @@ from nmc.backends.spinnaker2.image import (
     W_NEURONS,
     W_REFRACTORY,
     W_RING,
-    W_SENDS,
     W_SOURCES,
     W_STRIDE,
     W_SYNAPSE_DECAY,
@@ -32,7 +31,7 @@ from nmc.backends.spinnaker2.image import (
     W_TICK,
 )
 from nmc.backends.spinnaker2.program import Array
-from nmc.ir.neuron import current_integer, current_real, step_integer, step_real
+from nmc.ir.neuron import current_integer, current_real, exceeds, step_integer, step_real
 from nmc.sim.compiled import compiled, compiled_with_rules
 
 # What a PE does in a tick, counted: costs are per count. Of an update: calls, neurons, and how each of them went.
@@ -49,14 +48,16 @@ COUNTS = 30
 
 # Columns of the table of PEs that kernels read: where it is, and the switches of its kind.
 (
-    P_BASE, P_NEURON, P_REAL, P_SUM_BITS, P_SYNAPSE, P_LEAK, P_FIRE, P_RESET, P_WHEN, P_AT_LEAST, P_CLAMP,
+    P_BASE, P_NEURON, P_SENDS, P_REAL, P_SUM_BITS, P_SYNAPSE, P_LEAK, P_FIRE, P_RESET, P_WHEN, P_AT_LEAST, P_CLAMP,
     P_REFRACTORY, P_BIAS, P_GRADED, P_DECAY_BITS, P_SHIFT, P_WORDS, P_AT_I, P_AT_WAIT, P_AT_DECAY,
     P_AT_SYNAPSE_DECAY, P_AT_BIAS, P_AT_THRESHOLD, P_AT_MINIMUM, P_AT_REFRACTORY, P_FIRST,
-) = range(26)  # fmt: skip
-COLUMNS = 26
+) = range(27)  # fmt: skip
+COLUMNS = 27
 
 SATURATE = 3
 """`nmc.ir.fixed.Overflow`."""
+NEVER = 1 << 62
+"""A threshold that no membrane reaches."""
 
 
 @compiled
@@ -103,7 +104,15 @@ def add_sum(words: Array, halves: Array, base: int, ring: int, bits: int, index:
 
 @compiled
 def add_run(
-    words: Array, halves: Array, base: int, ring: int, bits: int, first: int, count: int, weights: int, value: int
+    words: Array,
+    halves: Array,
+    base: int,
+    ring: int,
+    bits: int,
+    first: int,
+    count: int,
+    weights: int,
+    value: int,
 ) -> int:
     """Add `count` weights from an address on to the sums from `first` on; how many times the firmware's loop runs."""
     if bits == 16:
@@ -119,7 +128,15 @@ def add_run(
 
 @compiled
 def convolve(
-    words: Array, halves: Array, base: int, ring: int, bits: int, table: int, row: int, value: int, counts: Array
+    words: Array,
+    halves: Array,
+    base: int,
+    ring: int,
+    bits: int,
+    table: int,
+    row: int,
+    value: int,
+    counts: Array,
 ) -> None:
     """The format CONV: `conv` of packets.c."""
     identity = row + unsigned(words, base, table + 12)
@@ -161,12 +178,10 @@ def convolve(
 
 
 @compiled
-def take_packet(
-    words: Array, halves: Array, pe: Array, key: int, value: int, counts: Array
-) -> None:
+def take_packet(words: Array, halves: Array, pe: Array, key: int, value: int, counts: Array) -> None:
     """What a packet adds to the sums of a PE: `packets` of packets.c for one packet."""
     base, bits, graded = pe[P_BASE], pe[P_SUM_BITS], pe[P_GRADED]
-    head = (base >> 2)
+    head = base >> 2
     counts[PACKETS] += 1
     low, high = 0, words[head + W_SOURCES]
     lookup = words[head + W_LOOKUP]
@@ -270,106 +285,122 @@ def send_sums(words: Array, halves: Array, pe: Array, keys: Array, values: Array
     return sent
 
 
+@compiled
+def parameter(pe: Array, column: int, cell: int, head: int, shared: int) -> int:
+    """Where a parameter of a neuron stands: in its cell, or with those that all neurons of the PE share."""
+    return cell + pe[column] if pe[column] >= 0 else head + shared
+
+
 @compiled_with_rules
-def update(digest: int) -> Any:
-    """The tick of a PE with neurons."""
+def step_in_integers(digest: int) -> Any:
+    """One step of one neuron in integers."""
 
-    def update(
-        words: Array, halves: Array, reals: Array, pe: Array, keys: Array, values: Array, counts: Array
-    ) -> int:
-        """One step of all neurons: keys and values of what they send, and how many that is."""
+    def step(words: Any, pe: Array, c: int, head: int, x: int, sends: bool) -> tuple[int, bool]:
+        """What the neuron at word `c` sends, 0 for nothing, and whether it was past its threshold before."""
         _ = digest
-        base, bits = pe[P_BASE], pe[P_SUM_BITS]
-        head = base >> 2
-        neurons, key = words[head + W_NEURONS], unsigned(words, base, BASE + 4 * W_KEY)
-        slot = (words[head + W_TICK] & words[head + W_LAST_SLOT]) * words[head + W_STRIDE]
-        cells = (base + words[head + W_CELLS] - BASE) >> 2
-        real, synapse, fire, rests = pe[P_REAL], pe[P_SYNAPSE], pe[P_FIRE], pe[P_REFRACTORY]
-        reset, when, comparison = pe[P_RESET], pe[P_WHEN], pe[P_AT_LEAST]
-        n, one = pe[P_DECAY_BITS], 1 << pe[P_DECAY_BITS]
-        sends = words[head + W_SENDS] != 0
-        sent = 0
-        for k in range(neurons):
-            x = take_sum(words, halves, base, words[head + W_RING], bits, slot + k)
-            c = cells + k * pe[P_WORDS]
-            at_threshold = c + pe[P_AT_THRESHOLD] if pe[P_AT_THRESHOLD] >= 0 else head + W_THRESHOLD
-            at_decay = c + pe[P_AT_DECAY] if pe[P_AT_DECAY] >= 0 else head + W_DECAY
-            at_i_decay = c + pe[P_AT_SYNAPSE_DECAY] if pe[P_AT_SYNAPSE_DECAY] >= 0 else head + W_SYNAPSE_DECAY
-            at_bias = c + pe[P_AT_BIAS] if pe[P_AT_BIAS] >= 0 else head + W_BIAS
-            at_minimum = c + pe[P_AT_MINIMUM] if pe[P_AT_MINIMUM] >= 0 else head + W_MINIMUM
-            at_period = c + pe[P_AT_REFRACTORY] if pe[P_AT_REFRACTORY] >= 0 else head + W_REFRACTORY
-            wait = words[c + pe[P_AT_WAIT]] if rests == 1 else 0
-            period = words[at_period] if rests == 1 else 0
-            if real == 1:
-                drive = np.float32(x)
-                if synapse == 1:
-                    at = c + pe[P_AT_I]
-                    drive = current_real(reals[at], drive, reals[at_i_decay], np.float32(1))
-                    reals[at] = drive
-                old = reals[c]
-                late = fire == 1 and when > 0 and (
-                    old > reals[at_threshold] if comparison == 0 else old >= reals[at_threshold]
-                )
-                decay = reals[at_decay] if pe[P_LEAK] == 1 else np.float32(1)
-                bias = reals[at_bias] if pe[P_BIAS] == 1 else np.float32(0)
-                if fire == 1:
-                    state, rest, spikes = step_real(
-                        old, wait, drive, decay, np.float32(1), bias, reals[at_threshold], np.float32(0),
-                        reals[at_minimum], period, comparison, 0, reset, when, pe[P_CLAMP] == 1, np.float32,
-                    )  # fmt: skip
-                else:
-                    state, rest, spikes = step_real(
-                        old, wait, drive, decay, np.float32(1), bias, np.float32(np.inf), np.float32(0),
-                        reals[at_minimum], 0, 0, 0, 0, 0, pe[P_CLAMP] == 1, np.float32,
-                    )  # fmt: skip
-                reals[c] = state
-                message = spikes
-            else:
-                whole = int(x) << pe[P_SHIFT]
-                if synapse == 1:
-                    at = c + pe[P_AT_I]
-                    whole = current_integer(
-                        int(words[at]), whole, int(words[at_i_decay]), n, 1, 0, 31, SATURATE
-                    )
-                    words[at] = whole
-                if pe[P_BIAS] == 1:
-                    whole += int(words[at_bias])
-                before = int(words[c])
-                limit = int(words[at_threshold])
-                late = fire == 1 and when > 0 and (before > limit if comparison == 0 else before >= limit)
-                mantissa = int(words[at_decay]) if pe[P_LEAK] == 1 else one
-                if fire == 1:
-                    after, rest, spikes = step_integer(
-                        before, wait, whole, mantissa, limit, 0, int(words[at_minimum]), period, n, 1, 0, 32,
-                        SATURATE, False, comparison, 0, reset, when, pe[P_CLAMP] == 1,
-                    )  # fmt: skip
-                else:
-                    after, rest, spikes = step_integer(
-                        before, 0, whole, mantissa, 1 << 62, 0, int(words[at_minimum]), 0, n, 1, 0, 32,
-                        SATURATE, False, 0, 0, 0, 0, pe[P_CLAMP] == 1,
-                    )  # fmt: skip
-                words[c] = after
-                message = spikes if fire == 1 else after if sends else 0
-            if rests == 1:
-                words[c + pe[P_AT_WAIT]] = rest
-                counts[RESTING] += wait > 0
-            if late:
-                counts[LATE] += 1
-            if message != 0:
-                keys[sent], values[sent] = key + k, message
-                sent += 1
-                if late:
-                    counts[SPIKES_LATE] += 1
-        counts[TICKS] += 1
-        counts[CALLS] += (neurons + 63) >> 6
-        counts[NEURONS] += neurons
-        counts[SPIKES] += sent
-        words[head + W_TICK] += 1
-        return sent
+        n, fire, when = pe[P_DECAY_BITS], pe[P_FIRE], pe[P_WHEN]
+        drive = x << pe[P_SHIFT]
+        if pe[P_SYNAPSE] == 1:
+            decay = words[parameter(pe, P_AT_SYNAPSE_DECAY, c, head, W_SYNAPSE_DECAY)]
+            at = c + pe[P_AT_I]
+            drive = current_integer(int(words[at]), drive, int(decay), n, 1, 0, 31, SATURATE)
+            words[at] = drive
+        if pe[P_BIAS] == 1:
+            drive += int(words[parameter(pe, P_AT_BIAS, c, head, W_BIAS)])
+        mantissa = 1 << n
+        if pe[P_LEAK] == 1:
+            mantissa = int(words[parameter(pe, P_AT_DECAY, c, head, W_DECAY)])
+        wait, period = 0, 0
+        if pe[P_REFRACTORY] == 1:
+            wait = int(words[c + pe[P_AT_WAIT]])
+            period = int(words[parameter(pe, P_AT_REFRACTORY, c, head, W_REFRACTORY)])
+        old = int(words[c])
+        threshold = int(words[parameter(pe, P_AT_THRESHOLD, c, head, W_THRESHOLD)]) if fire == 1 else NEVER
+        late = when > 0 and exceeds(old, threshold, pe[P_AT_LEAST])
+        state, wait, spikes = step_integer(
+            old, wait, drive, mantissa, threshold, 0, int(words[parameter(pe, P_AT_MINIMUM, c, head, W_MINIMUM)]),
+            period, n, 1, 0, 32, SATURATE, False, pe[P_AT_LEAST], 0, pe[P_RESET], when, pe[P_CLAMP] == 1,
+        )  # fmt: skip
+        words[c] = state
+        if pe[P_REFRACTORY] == 1:
+            words[c + pe[P_AT_WAIT]] = wait
+        if fire == 1:
+            return spikes, late
+        return state if sends else 0, late
 
-    return update
+    return step
 
 
+@compiled_with_rules
+def step_in_floats(digest: int) -> Any:
+    """One step of one neuron in single precision."""
+    number: Any = np.float32
+
+    def step(words: Any, reals: Any, pe: Array, c: int, head: int, x: int) -> tuple[int, bool]:
+        """As `step_in_integers`; values are not sent."""
+        _ = digest
+        fire, when, one, zero = pe[P_FIRE], pe[P_WHEN], number(1), number(0)
+        drive = number(x)
+        if pe[P_SYNAPSE] == 1:
+            decay = reals[parameter(pe, P_AT_SYNAPSE_DECAY, c, head, W_SYNAPSE_DECAY)]
+            drive = current_real(reals[c + pe[P_AT_I]], drive, decay, one)
+            reals[c + pe[P_AT_I]] = drive
+        bias = reals[parameter(pe, P_AT_BIAS, c, head, W_BIAS)] if pe[P_BIAS] == 1 else zero
+        leak = reals[parameter(pe, P_AT_DECAY, c, head, W_DECAY)] if pe[P_LEAK] == 1 else one
+        wait, period = 0, 0
+        if pe[P_REFRACTORY] == 1:
+            wait = int(words[c + pe[P_AT_WAIT]])
+            period = int(words[parameter(pe, P_AT_REFRACTORY, c, head, W_REFRACTORY)])
+        old = reals[c]
+        threshold = (
+            reals[parameter(pe, P_AT_THRESHOLD, c, head, W_THRESHOLD)] if fire == 1 else number(np.inf)
+        )
+        late = when > 0 and exceeds(old, threshold, pe[P_AT_LEAST])
+        state, wait, spikes = step_real(
+            old, wait, drive, leak, one, bias, threshold, zero,
+            reals[parameter(pe, P_AT_MINIMUM, c, head, W_MINIMUM)], period, pe[P_AT_LEAST], 0, pe[P_RESET], when,
+            pe[P_CLAMP] == 1, number,
+        )  # fmt: skip
+        reals[c] = state
+        if pe[P_REFRACTORY] == 1:
+            words[c + pe[P_AT_WAIT]] = wait
+        return spikes, late
+
+    return step
+
+
+@compiled
+def update(
+    words: Any, halves: Array, reals: Any, pe: Array, keys: Array, values: Array, counts: Array
+) -> int:
+    """One step of all neurons of a PE: keys and values of what they send, and how many that is."""
+    base, bits = pe[P_BASE], pe[P_SUM_BITS]
+    head = base >> 2
+    neurons, key = words[head + W_NEURONS], unsigned(words, base, BASE + 4 * W_KEY)
+    slot = (words[head + W_TICK] & words[head + W_LAST_SLOT]) * words[head + W_STRIDE]
+    cells = (base + words[head + W_CELLS] - BASE) >> 2
+    sends = pe[P_SENDS] == 1
+    sent = 0
+    for k in range(neurons):
+        x = take_sum(words, halves, base, words[head + W_RING], bits, slot + k)
+        c = cells + k * pe[P_WORDS]
+        if pe[P_REFRACTORY] == 1 and words[c + pe[P_AT_WAIT]] > 0:
+            counts[RESTING] += 1
+        if pe[P_REAL] == 1:
+            message, late = step_in_floats(words, reals, pe, c, head, x)
+        else:
+            message, late = step_in_integers(words, pe, c, head, x, sends)
+        counts[LATE] += late
+        if message != 0:
+            keys[sent], values[sent] = key + k, message
+            sent += 1
+            counts[SPIKES_LATE] += late
+    counts[TICKS] += 1
+    counts[CALLS] += (neurons + 63) >> 6
+    counts[NEURONS] += neurons
+    counts[SPIKES] += sent
+    words[head + W_TICK] += 1
+    return sent
 
 
 @compiled_with_rules
@@ -377,7 +408,7 @@ def tick(digest: int) -> Any:
     """One tick of all PEs."""
 
     def tick(
-        words: Array, halves: Array, reals: Array, pes: Array, order: Array, key: Array, first: Array, target: Array,
+        words: Any, halves: Array, reals: Any, pes: Array, order: Array, key: Array, first: Array, target: Array,
         entering: Array, given: Array, keys: Array, sender: Array, value: Array, counts: Array, sums: Array,
     ) -> int:  # fmt: skip
         """Sums, updates, packets; how many packets there were. `sender` and `value` are what they say.

@@ -100,7 +100,7 @@ class _Builder:
 
     def neuron_pes(self) -> Iterator[Pe]:
         """Those with neurons, population by population: the lists of a connection are in memory once at a time."""
-        for population, parts in self.parts_of.items():
+        for parts in self.parts_of.values():
             self.lists = {}
             for index in parts:
                 yield self._neuron_pe(index, self.placement.parts[index])
@@ -114,7 +114,7 @@ class _Builder:
             for rows in each.rows:
                 runs[rows.connection].append(_Run(rows.source, rows.start, rows.stop))
             sources, slots, layouts = self._sources(each.part, part, runs)
-            switches = self._sum_switches(part, layouts) | {"NEURON": 0}
+            switches = self._sum_switches(part, layouts) | {"NEURON": 0, "SENDS": 1}
             yield Pe(
                 each.pe,
                 _kind(switches),
@@ -141,6 +141,7 @@ class _Builder:
         sources.sort(key=lambda each: each.key)
         switches = self._sum_switches(part, layouts) | _neuron_switches(op)
         switches["HAS_SUMS"] = int(bool(helpers))
+        switches["SENDS"] = int(part.sends and op.fire is None)
         low, high = self.bounds[part.population].span(part.neurons)
         if not switches["REAL"]:
             switches["WIDE_DRIVE"] = int(max(high, -low) >= NARROW_DRIVE)
@@ -314,5 +315,3 @@ def _words(op: Neuron, tensor: Tensor | None, *, decay: bool = False) -> Array:
     assert tensor.number is not None
     shift = 0 if decay else tensor.number.exponent - op.exponent
     return (tensor.data.astype(np.int64) << shift).astype(np.int32)
-
-

@@ -6,6 +6,7 @@ Nothing but the PE's own memory is mapped, code read-only: any other access ends
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def missing() -> str | None:
     return None
 
 
-class Fault(RuntimeError):
+class StrayError(RuntimeError):
     """A program that left its memory, or did not come back."""
 
 
@@ -67,9 +68,8 @@ class Cpu:
     """A Cortex-M4F with one PE's memory, in Unicorn. `memory` is that memory, which others may read and write."""
 
     def __init__(self, program: bytes, sram_bytes: int) -> None:
-        import unicorn
-        from unicorn import arm_const
-
+        package: Any = importlib.import_module("unicorn")
+        unicorn, arm_const = package, package.arm_const
         self.unicorn, self.arm = unicorn, arm_const
         parsed = elf.parse(program)
         self.segments = parsed.segments
@@ -96,7 +96,7 @@ class Cpu:
         self._enable_float()
 
     def call(self, vector: int) -> int:
-        """Run the handler of a vector until it returns; what it returns. Raises Fault if it does not."""
+        """Run the handler of a vector until it returns; what it returns. Raises StrayError if it does not."""
         arm, engine = self.arm, self.engine
         idle = int(self.words[IDLE_VECTOR]) & ~1
         engine.reg_write(arm.UC_ARM_REG_SP, self.sram_bytes)
@@ -105,9 +105,9 @@ class Cpu:
             engine.emu_start(int(self.words[vector]) | 1, idle)
         except self.unicorn.UcError as failed:
             at = engine.reg_read(arm.UC_ARM_REG_PC)
-            raise Fault(f"{failed} at {at:#x}") from failed
+            raise StrayError(f"{failed} at {at:#x}") from failed
         if engine.reg_read(arm.UC_ARM_REG_PC) != idle:
-            raise Fault(f"stopped at {engine.reg_read(arm.UC_ARM_REG_PC):#x}")
+            raise StrayError(f"stopped at {engine.reg_read(arm.UC_ARM_REG_PC):#x}")
         return int(engine.reg_read(arm.UC_ARM_REG_R0))
 
     @property
@@ -138,11 +138,9 @@ class Cpu:
 
     def _count_blocks(self) -> None:
         """Have every block counted by machine code: a callback into Python takes longer than the block."""
-        from unicorn.unicorn_py3 import unicorn as binding
-
         self.counter = callback(_count_block, 4 + 2 * int(self.table[3]))
         handle = ctypes.c_size_t()
-        library: Any = binding.uclib
+        library: Any = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
         engine: Any = self.engine
         status = library.uc_hook_add(
             engine._uch,
@@ -201,7 +199,7 @@ def simulate(
     expected = np.zeros(len(program.pes))
     cpus: dict[str, Cpu] = {}
     for b in range(samples):
-        sample = chip.run({name: values[:, b] for name, values in given.items()}, {}, rings=True)
+        sample = chip.run({name: values[:, b] for name, values in given.items()}, {}, states=True)
         made: list[tuple[Array, Array, Array]] = []
         for index, pe in enumerate(program.pes):
             cpu = cpus.setdefault(pe.kind.name, Cpu(program.elves[pe.kind.name], program.chip.sram_bytes))
@@ -210,9 +208,7 @@ def simulate(
             spent[index] += cpu.spent[0] - before
             expected[index] += machine.instructions(program, sample, index)
         ran.append(_emitted(sample, made, chip))
-    off = [
-        Spent(program.chip.name_of(pe.pe), int(spent[k]), expected[k]) for k, pe in enumerate(program.pes)
-    ]
+    off = [Spent(program.chip.name_of(pe.pe), int(spent[k]), expected[k]) for k, pe in enumerate(program.pes)]
     worst = max(off, key=lambda each: each.error)
     if worst.error > TOLERANCE:
         raise RuntimeError(
@@ -233,32 +229,32 @@ def _run(
     packets = machine.delivered(chip, sample, index)
     steps = len(sample.first) - 1
     found: list[tuple[Array, Array, Array]] = []
-    width = len(pe.kind.words)
     cells = int(cpu.words[BASE // 4 + W_CELLS]) // 4
     for t in range(steps):
         try:
             cpu.take(*packets.sums(t))
             keys, values = cpu.tick()
             cpu.take(*packets.spikes(t))
-        except Fault as fault:
+        except StrayError as fault:
             place = chip.program.chip.name_of(pe.pe)
             raise RuntimeError(f"PE {place}, step {t}: {fault}") from fault
         found.append((np.full(len(keys), t), keys, values))
-        if machine.ring_digest(cpu.words, BASE, pe.kind["SUM_BITS"]) != sample.rings[t, index]:
+        if machine.state_digest(cpu.memory, *pe.states) != sample.states[t, index]:
             place = chip.program.chip.name_of(pe.pe)
-            raise RuntimeError(f"PE {place}, step {t}: its sums are not the machine's")
-        _record(cpu, pe, cells, width, t, kept)
+            raise RuntimeError(f"PE {place}, step {t}: its sums or neurons are not the machine's")
+        if pe.kind["NEURON"]:
+            _record(cpu.words[cells:], pe, t, kept)
     step, key, value = (np.concatenate(column) for column in zip(*found, strict=True))
     return step, key, value
 
 
-def _record(cpu: Cpu, pe: Placed, cells: int, width: int, t: int, kept: Mapping[str, Array]) -> None:
-    if not pe.kind["NEURON"]:
-        return
+def _record(cells: Array, pe: Placed, t: int, kept: Mapping[str, Array]) -> None:
+    """Keep the states of a step, of which `cells` are the words."""
+    width, size = len(pe.kind.words), len(pe.neurons)
     for at, variable in enumerate(("v", "i")[: 1 + pe.kind["SYNAPSE"]]):
         name = f"{pe.population}.{variable}"
         if name in kept:
-            words = cpu.words[cells + at : cells + at + width * len(pe.neurons) : width][: len(pe.neurons)]
+            words = cells[at : width * size : width]
             kept[name][t, pe.neurons] = words.view(np.float32) if pe.kind["REAL"] else words
 
 
@@ -274,4 +270,4 @@ def _emitted(
     order = np.argsort(step, kind="stable")
     steps = len(sample.first) - 1
     first = np.searchsorted(step[order], np.arange(steps + 1))
-    return machine.Sample(sender[order], value[order], first, sample.sums, sample.counts, sample.rings)
+    return machine.Sample(sender[order], value[order], first, sample.sums, sample.counts, sample.states)

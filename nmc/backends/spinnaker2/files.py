@@ -28,7 +28,8 @@ from nmc.ir.tensor import FixedPoint
 
 FORMAT = "nmc.spinnaker2/1"
 NETWORK_FILE, NEURONS_FILE = "network.json", "neurons.bin"
-FIRMWARE, IMAGES, ROUTING = "firmware", "images", "routing"
+FIRMWARE, IMAGES, ROUTING, RECORDED = "firmware", "images", "routing", "replay"
+REPLAY = "replay.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class Placed:
     key: int
     sends: bool
     bytes: int
-    """Of its memory from `struct pe` to the last that is used, the stack left out."""
+    """The address behind all that is used of its memory, the stack left out."""
+    states: tuple[int, int]
+    """Where its sums begin, and where its neurons end that follow them."""
     image: bytes
 
 
@@ -99,14 +102,23 @@ def write(network: Network, built: Built) -> dict[str, bytes]:
         name = table_name(network.chip, table.chip)
         found[f"{name}.bin"] = table_bytes(table)
         found[f"{name}.txt"] = table_text(network.chip, table).encode()
-    document = _document(network, built)
-    found[NETWORK_FILE] = (json.dumps(document, indent=1) + "\n").encode()
+    found[NETWORK_FILE] = describe(network, built)
     return found
+
+
+def describe(network: Network, built: Built) -> bytes:
+    """The description of a program that the other files are parts of."""
+    return (json.dumps(_document(network, built), indent=1) + "\n").encode()
 
 
 def image_name(chip: Chip, pe: int) -> str:
     """The file of a PE's image."""
     return f"{IMAGES}/{chip.name_of(pe).replace(':', '-')}.bin"
+
+
+def replay_name(chip: Chip, pe: int) -> str:
+    """The file of what a PE received and sent in a recorded run."""
+    return f"{RECORDED}/{chip.name_of(pe).replace(':', '-')}.bin"
 
 
 def table_name(chip: Chip, index: int) -> str:
@@ -169,7 +181,8 @@ def _document(network: Network, built: Built) -> dict[str, Any]:
             {
                 "pe": pe.pe, "place": network.chip.name_of(pe.pe), "population": pe.population, "part": pe.part,
                 "kind": pe.kind.name, "image": image_name(network.chip, pe.pe), "neurons": spans[k],
-                "key": pe.key, "sends": pe.sends, "bytes": built.images[k].used,
+                "replay": replay_name(network.chip, pe.pe), "key": pe.key, "sends": pe.sends,
+                "bytes": built.images[k].used,
                 "memory": {each.name: [each.start, each.size] for each in built.images[k].regions},
             }
             for k, pe in enumerate(network.pes)
@@ -233,6 +246,7 @@ def _read(found: Mapping[str, bytes]) -> Program:
                 each["key"],
                 each["sends"],
                 max(start + size for start, size in each["memory"].values()),
+                (each["memory"]["ring"][0], sum(each["memory"]["neurons"])),
                 found[each["image"]],
             )
             for each in document["pes"]
@@ -245,8 +259,24 @@ def _read(found: Mapping[str, bytes]) -> Program:
 
 
 def _chip_of(fields: dict[str, Any]) -> Chip:
-    tuples = {name: tuple(map(tuple, fields[name])) for name in ("chips", "quads", "ports")}
-    return Chip(**(fields | tuples | {"host": tuple(fields["host"]), "dead": frozenset(fields["dead"])}))
+    return Chip(
+        name=fields["name"],
+        chips=_places(fields["chips"]),
+        quads=_places(fields["quads"]),
+        pes_per_quad=fields["pes_per_quad"],
+        sram_bytes=fields["sram_bytes"],
+        router_entries=fields["router_entries"],
+        clock_hz=fields["clock_hz"],
+        link_capacity=fields["link_capacity"],
+        ports=_places(fields["ports"]),
+        host=(fields["host"][0], fields["host"][1]),
+        key_bits=fields["key_bits"],
+        dead=frozenset(fields["dead"]),
+    )
+
+
+def _places(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((x, y) for x, y in pairs)
 
 
 def _signal(fields: dict[str, Any]) -> Signal:

@@ -14,11 +14,27 @@ from nmc.backends.spinnaker2.sums import bounds_of
 from nmc.diagnostics import CompileError, Diagnostic, error, note
 from nmc.ir.connections import Connection, connections
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Fire, Input, LinearOp, Membrane, Neuron, Op, Signal, SignalKind, Synapse
+from nmc.ir.ops import (
+    Conv,
+    Fire,
+    Input,
+    Linear,
+    LinearOp,
+    Membrane,
+    Neuron,
+    Op,
+    Signal,
+    SignalKind,
+    Sparse,
+    Synapse,
+)
 from nmc.ir.tensor import Array, Tensor
 
 EXACT = 1 << 24
 """Whole numbers up to here are exact in single precision (IEEE 754), sums of them in any order too."""
+
+WHOLE = 1e-6
+"""How far from a whole number a weight may be that was one before it was divided by a scale."""
 
 
 def to_floats(graph: Graph, *, weight_bits: int, calibration: Mapping[str, Array]) -> Graph:
@@ -75,20 +91,24 @@ def _values(graph: Graph, into: list[Connection]) -> list[Diagnostic]:
         op = graph[link.src].op
         if isinstance(op, Neuron) and op.fire is None:
             message = f"`{link.src}` gives values to `{link.dst}`, and in single precision only spikes travel"
-            found.append(
-                error("NMC439", message, graph[link.src].loc, help="use `--set arithmetic=integer`")
-            )
+            found.append(error("NMC439", message, graph[link.src].loc, help="use `--set arithmetic=integer`"))
     return found
 
 
 def _scale(graph: Graph, into: list[Connection], weight_bits: int) -> float:
-    """Units of a weight in one: what makes the largest weight the largest whole number."""
-    largest = 0.0
-    for link in into:
-        op = graph[link.name].op
-        assert isinstance(op, LinearOp)
-        largest = max(largest, float(np.abs(op.weight.values).max(initial=0)))
-    return ((1 << (weight_bits - 1)) - 1) / largest if largest > 0 else 1.0
+    """Units of a weight in one. If all weights are whole multiples of something, that; else what makes the largest one
+    the largest whole number."""
+    ops = [op for link in into if isinstance(op := graph[link.name].op, Linear | Sparse | Conv)]
+    weights = np.concatenate([np.abs(op.weight.values).ravel() for op in ops]) if ops else np.zeros(0)
+    largest = float(weights.max(initial=0))
+    top = (1 << (weight_bits - 1)) - 1
+    if largest == 0:
+        return 1.0
+    for steps in range(top, 0, -1):
+        scaled = weights * (steps / largest)
+        if np.abs(np.rint(scaled) - scaled).max() < WHOLE:
+            return steps / largest
+    return top / largest
 
 
 def _neuron(op: Neuron, scale: float) -> Neuron:

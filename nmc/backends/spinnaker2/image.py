@@ -18,9 +18,9 @@ BASE = blocks.CODE_BYTES
 
 # Words of `struct pe`, in its order.
 (
-    W_MAGIC, W_NEURONS, W_TICK, W_NEXT, W_KEY, W_SENDS, W_SOURCES, W_LOOKUP, W_BLOCKS, W_CELLS, W_RING, W_STRIDE,
+    W_MAGIC, W_NEURONS, W_TICK, W_NEXT, W_KEY, W_SOURCES, W_LOOKUP, W_BLOCKS, W_CELLS, W_RING, W_STRIDE,
     W_LAST_SLOT, W_DECAY, W_SYNAPSE_DECAY, W_BIAS, W_THRESHOLD, W_MINIMUM, W_REFRACTORY, W_RECEIVED, W_SENT,
-) = range(21)  # fmt: skip
+) = range(20)  # fmt: skip
 
 INBOX = BASE + blocks.HEADER_BYTES
 OUTBOX = INBOX + blocks.INBOX * blocks.PACKET_BYTES
@@ -94,7 +94,7 @@ def image(pe: Pe) -> Image:
     memory.put(descriptors, rows.tobytes())
     header = np.zeros(blocks.HEADER_BYTES // 4, "<i8")
     header[: W_DECAY + len(pe.shared)] = (
-        MAGIC, neurons, 0, 0, pe.key, pe.sends, len(sources), lookup, descriptors, cells, ring, stride,
+        MAGIC, neurons, 0, 0, pe.key, len(sources), lookup, descriptors, cells, ring, stride,
         pe.slots - 1, *pe.shared,
     )  # fmt: skip
     memory.put(BASE, header.astype("<u4").tobytes())

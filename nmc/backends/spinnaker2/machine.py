@@ -10,20 +10,21 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
-from nmc.backends.spinnaker2 import core, files
+from nmc.backends.spinnaker2 import core, files, timing
 from nmc.backends.spinnaker2.core import COLUMNS, COUNTS, tick
 from nmc.backends.spinnaker2.files import Placed, Program
-from nmc.backends.spinnaker2.image import BASE, W_CELLS, W_LAST_SLOT, W_RING, W_STRIDE
+from nmc.backends.spinnaker2.image import BASE, W_CELLS
 from nmc.backends.spinnaker2.mapping.check import deliveries
 from nmc.backends.spinnaker2.program import OWN, Array
 from nmc.ir.graph import Graph, Node
 from nmc.ir.ops import Input
 from nmc.sim.arrays import checked_inputs
-from nmc.sim.trace import SimResult
+from nmc.sim.trace import Energy, SimResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class Sample:
     first: Array
     sums: Array
     counts: Array
-    rings: Array
-    """(steps, PEs): a checksum of the sums at the end of each step, if asked for."""
+    states: Array
+    """(steps, PEs): a checksum of sums and neurons at the end of each step, if asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def table_of_pe(pe: Placed, *, at: int, first: int) -> Array:
     place = {name: index for index, name in enumerate(kind.words)}
     row = np.zeros(COLUMNS, np.int64)
     row[:] = (
-        at, kind["NEURON"], kind["REAL"], kind["SUM_BITS"], kind["SYNAPSE"], kind["LEAK"], kind["FIRE"],
+        at, kind["NEURON"], kind["SENDS"], kind["REAL"], kind["SUM_BITS"], kind["SYNAPSE"], kind["LEAK"], kind["FIRE"],
         kind["RESET"], kind["WHEN"], kind["AT_LEAST"], kind["CLAMP"], kind["REFRACTORY"], kind["BIAS"],
         kind["GRADED"], kind["DECAY_BITS"], kind["INPUT_SHIFT"], len(kind.words), place.get("I", -1),
         place.get("WAIT", -1), *(place.get(name, -1) for name in OWN), first,
@@ -136,6 +137,11 @@ class Chip:
         self.program = program
         self.wiring = wiring_of(program)
         self.table, self.start = table_of(program)
+        self.states = [
+            (int(row[core.P_BASE]) + a - BASE, int(row[core.P_BASE]) + b - BASE)
+            for row, pe in zip(self.table, program.pes, strict=True)
+            for a, b in [pe.states]
+        ]
         self.sums_first = np.argsort(self.table[:, core.P_NEURON], kind="stable")
         self.cells = {pe.population: self._cells(pe.population) for pe in program.pes}
 
@@ -153,7 +159,7 @@ class Chip:
         return np.concatenate(words), np.concatenate(ids), width
 
     def run(
-        self, inputs: Mapping[str, Array], record: Mapping[str, Array], *, rings: bool = False
+        self, inputs: Mapping[str, Array], record: Mapping[str, Array], *, states: bool = False
     ) -> Sample:
         """One sample of inputs (steps, elements); states named in `record` go into its arrays (steps, neurons)."""
         words = self.start.copy()
@@ -176,10 +182,8 @@ class Chip:
             )  # fmt: skip
             senders.append(sender[:made].copy())
             values.append(value[:made].copy())
-            if rings:
-                checks[t] = [
-                    ring_digest(words, int(row[core.P_BASE]), int(row[core.P_SUM_BITS])) for row in self.table
-                ]
+            if states:
+                checks[t] = [state_digest(words.view(np.uint8), a, b) for a, b in self.states]
             for name, kept in record.items():
                 cells, ids, _ = self.cells[name.rpartition(".")[0]]
                 source = reals if kept.dtype == np.float32 else words
@@ -196,12 +200,9 @@ class Chip:
         return [(first + np.flatnonzero(row), row[row != 0].astype(np.int64)) for row in local]
 
 
-def ring_digest(words: Array, base: int, sum_bits: int) -> int:
-    """A checksum of all sums of a PE, whose `struct pe` begins at byte `base` of a memory."""
-    head = base // 4
-    start = head + (int(words[head + W_RING]) - BASE) // 4
-    size = int(words[head + W_STRIDE]) * (int(words[head + W_LAST_SLOT]) + 1) * sum_bits // 32
-    return zlib.crc32(words[start : start + size].tobytes())
+def state_digest(memory: Array, start: int, end: int) -> int:
+    """A checksum of bytes `start` to `end` of a memory: all sums of a PE, then its neurons."""
+    return zlib.crc32(memory[start:end].tobytes())
 
 
 def delivered(chip: Chip, sample: Sample, index: int) -> Packets:
@@ -214,7 +215,10 @@ def delivered(chip: Chip, sample: Sample, index: int) -> Packets:
     ends = (edges, edges + sample.sums, sample.first[1:])
     a, b, c = (np.searchsorted(mine, each) for each in ends)
     return Packets(
-        wiring.key[sample.sender[mine]], sample.value[mine], np.stack([a, b], axis=1), np.stack([b, c], axis=1)
+        wiring.key[sample.sender[mine]],
+        sample.value[mine],
+        np.stack([a, b], axis=1),
+        np.stack([b, c], axis=1),
     )
 
 
@@ -242,7 +246,56 @@ def simulate(
         )
         for b in range(samples)
     ]
-    return result("machine", chip, ran, given, kept, record)
+    done = result("machine", chip, ran, given, kept, record)
+    return replace(done, **measured(chip, ran))
+
+
+def measured(chip: Chip, ran: list[Sample]) -> Measured:
+    """Cycles, seconds, energy and counts of what ran."""
+    program, wiring = chip.program, chip.wiring
+    costs = timing.costs_of(program, chip.table, chip.start, wiring.first, wiring.pe, wiring.key)
+    clock = timing.Clock(program, costs, first=wiring.first, target=wiring.pe, offset=wiring.offset)
+    times = [clock.run(each.sender, each.first, each.sums, each.counts) for each in ran]
+    cycles = np.array([program.costs[pe.kind.name][1] for pe in program.pes]).reshape(-1, COUNTS)
+    busy = sum(float((each.counts * cycles).sum()) for each in ran)
+    ticks = sum(len(each.ends) for each in times)
+    ends = np.concatenate([each.ends for each in times])
+    return Measured(
+        cycles=ticks * program.tick_cycles,
+        seconds=ticks * program.tick_cycles / program.chip.clock_hz,
+        energy=Energy(busy * timing.JOULES_PER_CYCLE, timing.ENERGY_BASIS),
+        counts={
+            "packets": float(sum(each.packets for each in times)),
+            "hops": float(sum(each.hops for each in times)),
+            "late packets": float(sum(each.late for each in times)),
+            "dropped packets": float(sum(each.dropped for each in times)),
+            "longest queue of a PE": float(max(each.queue for each in times)),
+            "packets over the hottest link in a tick": float(max(each.hottest for each in times)),
+            "cycles of a tick": float(program.tick_cycles),
+            "cycles of the longest tick": float(ends.max(initial=0)),
+            "busy cycles of all PEs": busy,
+            "instructions": float(
+                sum(instructions(program, each, k) for each in ran for k in range(len(program.pes)))
+            ),
+        },
+    )
+
+
+class Measured(TypedDict):
+    """Those fields of a result that say what it cost."""
+
+    cycles: int
+    seconds: float
+    energy: Energy
+    counts: Mapping[str, float]
+
+
+def tick_cycles(program: Program) -> int:
+    """The cycles of a tick in which nothing is ever late; see `timing.tick_of`."""
+    chip = Chip(program)
+    wiring = chip.wiring
+    costs = timing.costs_of(program, chip.table, chip.start, wiring.first, wiring.pe, wiring.key)
+    return timing.tick_of(program, costs, wiring.first, wiring.pe)
 
 
 def checked(program: Program, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int, int]:
@@ -296,7 +349,10 @@ def result(
             trace[f"{name}.spikes"] = sent[name].reshape(*sent[name].shape[:2], *shape)
     outputs: dict[str, Array] = {}
     for each in program.outputs:
-        shapes = {**{e.name: e.signal.shape for e in program.inputs}, **{g.name: g.shape for g in program.populations}}
+        shapes = {
+            **{e.name: e.signal.shape for e in program.inputs},
+            **{g.name: g.shape for g in program.populations},
+        }
         values = given[each.of] if each.of in given else sent.get(each.of, kept.get(f"{each.of}.v"))
         assert values is not None
         if each.of in given and not any(e.name == each.of and e.signal.number for e in program.inputs):

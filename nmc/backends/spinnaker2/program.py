@@ -1,4 +1,4 @@
-"""The emitted program as a value: which code runs on each PE, and what stands in its memory. `files.py` is its bytes."""
+"""The emitted program as a value: which code runs on each PE, and what stands in its memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nmc.ir.ops import Shape, Signal
 Array = npt.NDArray[Any]
 
 SWITCHES = (
-    "NEURON", "REAL", "SUM_BITS", "WIDE_DRIVE", "SYNAPSE", "LEAK", "FIRE", "RESET", "WHEN", "AT_LEAST", "CLAMP",
-    "REFRACTORY", "BIAS", "OWN_DECAY", "OWN_SYNAPSE_DECAY", "OWN_BIAS", "OWN_THRESHOLD", "OWN_MINIMUM",
+    "NEURON", "SENDS", "REAL", "SUM_BITS", "WIDE_DRIVE", "SYNAPSE", "LEAK", "FIRE", "RESET", "WHEN", "AT_LEAST",
+    "CLAMP", "REFRACTORY", "BIAS", "OWN_DECAY", "OWN_SYNAPSE_DECAY", "OWN_BIAS", "OWN_THRESHOLD", "OWN_MINIMUM",
     "OWN_REFRACTORY", "GRADED", "HAS_DENSE", "HAS_NARROW", "HAS_DELAYED", "HAS_WIDE", "HAS_CONV", "HAS_SUMS",
     "DECAY_BITS", "INPUT_SHIFT",
 )  # fmt: skip

@@ -35,7 +35,9 @@ def bounds_of(graph: Graph) -> dict[str, Bounds]:
     """The bounds of every population; a partial sum, in whatever order, stays within them too."""
     signals = graph.signals()
     found = {
-        node.name: Bounds(np.zeros(size_of(node.op.shape), np.int64), np.zeros(size_of(node.op.shape), np.int64))
+        node.name: Bounds(
+            np.zeros(size_of(node.op.shape), np.int64), np.zeros(size_of(node.op.shape), np.int64)
+        )
         for node in graph.nodes
         if isinstance(node.op, Neuron)
     }

@@ -26,7 +26,7 @@ from nmc.frontend.onnx.prove import Proof, prove
 from nmc.frontend.onnx.step import Given, Kept, StepNet
 from nmc.frontend.onnx.tiles import ConvAttr, Kind, PoolAttr, Tiles, compressed
 from nmc.frontend.onnx.values import Axis
-from nmc.frontend.onnx.words import equation
+from nmc.frontend.onnx.words import equation, kind
 from nmc.ir.graph import Graph, Layout, Slots
 from nmc.ir.ops import (
     Conv,
@@ -48,6 +48,8 @@ from nmc.ir.ops import (
 )
 from nmc.ir.program import Instruction, Program, Scalar
 from nmc.ir.tensor import Array, Tensor
+
+_WHO_COULD = "golden runs it; a core that runs software, as those of SpiNNaker2 do, could hold it, fixed circuits cannot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,15 +310,13 @@ class Builder(Moves):
         for each, port in zip(inputs, program.inputs, strict=True):
             self.demand(each, name, port, shape)
         self.programs += 1
-        what = "kept as an exact elementwise program" if initial else "an activation, element by element"
-        code = "NMC073" if initial else "NMC074"
-        self.notes.append(
-            note(
-                code,
-                f"{what}: {len(program.code)} operations, {len(program.states)} states",
-                Loc(self.file, name),
-            )
-        )
+        size = f"{len(program.code)} operation{'s' * (len(program.code) != 1)}"
+        if initial:
+            what = f"{kind(program)}, kept exactly as the file has it: {size} on {', '.join(program.states)}"
+            self.notes.append(note("NMC073", what, Loc(self.file, name), help=_WHO_COULD))
+        else:
+            what = f"an activation, element by element: {size}"
+            self.notes.append(note("NMC074", what, Loc(self.file, name)))
         return name
 
     def _kind(self, tile: int) -> SignalKind:

@@ -25,12 +25,12 @@ def held(trace: Trace) -> Trace | None:
     """The trace with its tiles in time, its inputs before all of it; None if no steps can be seen."""
     tiles = trace.tiles
     outputs = {name: value for name, value in trace.outputs.items() if isinstance(value, Value)}
-    roots = [value.tiles[0] for value in outputs.values()]
+    roots = [tile for value in outputs.values() for tile in value.tiles]
     depth = _depths(tiles, roots, max)
     stacked = {name: found for name, value in outputs.items() if (found := _stacked(trace.space, value))}
-    terms = {name: found.tiles for name, found in stacked.items()}
+    terms = {name: found.tiles for name, found in {**outputs, **stacked}.items() if found.timed}
     for name, value in outputs.items():
-        sums = None if name in stacked else _summed(tiles, value.tiles[0], depth)
+        sums = None if name in terms else _summed(tiles, value.tiles[0], depth)
         if sums is not None:
             terms[name] = sums
     times = _needed(tiles, roots, tuple(terms.values()), depth) if terms else _counted(tiles, roots, depth)
@@ -58,11 +58,8 @@ def _needed(
     times: dict[int, int] = {}
     for step in reversed(range(min(len(each) for each in terms))):
         for each in terms:
-            times.update((tile, step) for tile in tiles.cone([each[step]]) if depth[tile])
-    for tile in tiles.cone(roots):
-        if tile not in times and depth[tile]:
-            times[tile] = max((times.get(arg, -1) for arg in tiles.args[tile]), default=-1)
-    return times
+            times.update((tile, step) for tile in tiles.cone([each[step]]) if depth.get(tile))
+    return _followed(tiles, roots, times, depth)
 
 
 def _counted(tiles: Tiles, roots: Sequence[int], depth: Mapping[int, int]) -> dict[int, int]:
@@ -72,13 +69,27 @@ def _counted(tiles: Tiles, roots: Sequence[int], depth: Mapping[int, int]) -> di
     for tile in tiles.cone(roots):
         if tiles.ops[tile] in _STEPPED:
             times[tile] = depth[tile] - least[tile]
-        elif depth[tile]:
+    for tile in reversed(tiles.cone(roots)):
+        for arg in tiles.args[tile] if tile in times else ():
+            if tiles.ops[arg] not in _STEPPED and depth[arg]:
+                times[arg] = min(times.get(arg, times[tile]), times[tile])
+    return _followed(tiles, roots, times, depth)
+
+
+def _followed(
+    tiles: Tiles, roots: Sequence[int], times: dict[int, int], depth: Mapping[int, int]
+) -> dict[int, int]:
+    """The step of each tile that no spike needs: that of the last of its arguments."""
+    for tile in tiles.cone(roots):
+        if depth[tile] and tile not in times:
             times[tile] = max((times.get(arg, -1) for arg in tiles.args[tile]), default=-1)
     return times
 
 
 def _stacked(space: Space, value: Value) -> Value | None:
     """An output with the axis along which whole tiles are stacked as time."""
+    if value.timed or space.tiles.ops[value.tiles[0]] is not Kind.GATHER:
+        return None
     for place, axis in enumerate(value.axes):
         size = space.size(axis, 1)
         if len(axis) != 1 or size < 3 or not isinstance(axis[0], int):

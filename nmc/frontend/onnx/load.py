@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,30 +70,66 @@ def load(
 def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, steps: int | None) -> Graph:
     refusals: list[Refusal] = []
     single: Trace | None = None
+    repeats: set[int] = set()
     if time_axis is None and steps is None:
+        tracer = None
         try:
-            single = Tracer(model, _step_plan(model)).run()
+            tracer = Tracer(model, _step_plan(model))
+            single = tracer.run()
             pairing = pair(single, states)
             if pairing.pairs:
                 return _finish(model, _step_net(model, single, pairing.pairs, pairing.reasons), single.plan)
         except Refusal as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.after(traced=single is not None))
+        repeats = set() if tracer is None else tracer.space.repeats
     if states and single is not None:
         raise Refusal("NMC058", "the named states are not in the model")
     for reading in _sequence_readings(model, time_axis, steps):
         trace: Trace | None = None
         try:
             trace = Tracer(model, reading.plan).run()
-            if not _remembers(trace) and time_axis is None:
-                continue
-            return _finish(model, _rolled(model, trace, reading.words), reading.plan)
+            if _remembers(trace) or time_axis is not None:
+                return _finish(model, _rolled(model, trace, reading.words), reading.plan)
         except Refusal as refusal:
-            refusals.append(refusal.after(trace is not None))
-    if single is not None:
-        return _one_step(model, single, refusals)
+            refusals.append(refusal.after(traced=trace is not None))
+    graph = _without_time(model, single, repeats, refusals)
+    if graph is not None:
+        return graph
     if not refusals:
         raise Refusal("NMC055", "the model has no input whose axes can be read")
     raise max(refusals, key=lambda refusal: refusal.progress)
+
+
+def _without_time(
+    model: ModelIn, single: Trace | None, repeats: Iterable[int], refusals: list[Refusal]
+) -> Graph | None:
+    """A model whose inputs are no states and have no time: steps over one and the same input, or no steps at all."""
+    plans = [replace(_step_plan(model), steps=count, held=True) for count in sorted(repeats) if count >= 3]
+    for plan in [*plans, None]:
+        trace: Trace | None = None
+        try:
+            trace = held(single) if plan is None and single is not None else None
+            trace = held(Tracer(model, plan).run()) if plan is not None else trace
+            if trace is not None:
+                return _held(model, trace)
+        except Refusal as refusal:
+            refusals.append(refusal.after(traced=trace is not None))
+    if single is None or any(refusal.progress >= TRACED for refusal in refusals):
+        return None
+    _refuse_lost_state(single)
+    return _finish(model, _step_net(model, single, {}, {}), single.plan)
+
+
+def _held(model: ModelIn, trace: Trace) -> Graph:
+    """The graph of a trace whose inputs enter in each of its steps."""
+    names = " and ".join(f"`{port.name}`" for port in model.graph.inputs)
+    words = f"{names} has no time and enters in each of {trace.plan.steps} steps"
+    graph = _finish(model, _rolled(model, trace, words), trace.plan)
+    layouts = tuple(
+        replace(each, held=trace.plan.steps) if each.name in trace.plan.axes else each
+        for each in graph.layouts
+    )
+    return replace_graph(graph, layouts=layouts)
 
 
 def _rolled(model: ModelIn, trace: Trace, words: str) -> StepNet:
@@ -146,7 +182,22 @@ def _finish(model: ModelIn, net: StepNet, plan: Plan) -> Graph:
         )
     elif builder.programs == 0 or not net.kept:
         notes.append(_note(model, "NMC079", "no state and no threshold: an artificial network, run as it is"))
-    return graph.with_notes(notes)
+    return replace_graph(graph, notes=_grouped((*graph.notes, *notes)))
+
+
+def _grouped(notes: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """One note for equal ones, which lists their nodes."""
+    places: dict[Diagnostic, list[str]] = {}
+    for each in notes:
+        places.setdefault(replace(each, loc=Loc(each.loc.file)), []).append(each.loc.node or "")
+    found: list[Diagnostic] = []
+    for each, nodes in places.items():
+        if len(nodes) == 1:
+            found.append(replace(each, loc=Loc(each.loc.file, nodes[0] or None)))
+        else:
+            names = ", ".join(f"`{name}`" for name in nodes)
+            found.append(replace(each, message=f"{each.message} ({len(nodes)} nodes: {names})"))
+    return tuple(found)
 
 
 # ---- one step in the file ---------------------------------------------------------------------------------
@@ -210,10 +261,10 @@ def _step_net(model: ModelIn, trace: Trace, pairs: Mapping[str, str], reasons: M
         elif isinstance(value, Value):
             given.append(Given(name, root, value.axes))
     inputs = {name: tile for name, tile in leaves.items() if name not in pairs.values()}
-    notes = [
-        _note(model, "NMC070", f"`{into}` is the state that `{out}` updates, {reasons[out]}", out)
-        for out, into in pairs.items()
-    ]
+    notes: list[Diagnostic] = []
+    for reason in dict.fromkeys(reasons.values()):
+        told = [f"`{out}` is the next `{into}`" for out, into in pairs.items() if reasons[out] == reason]
+        notes.append(_note(model, "NMC070", f"states, {reason}: {', '.join(told)}"))
     if not given:
         raise Refusal(
             "NMC058",

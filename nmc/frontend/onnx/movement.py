@@ -209,6 +209,15 @@ def join(space: Space, parts: Sequence[Value | Array], axis: int) -> Value | Arr
         return np.concatenate([part for part in parts if not isinstance(part, Value)], axis)
     if len(parts) == 1:
         return parts[0]
+    first = parts[0]
+    if (
+        isinstance(first, Value)
+        and shape_of(space, first)[axis] == 1
+        and all(part == first for part in parts)
+    ):
+        repeated = space.repeated(first, axis, len(parts))
+        if repeated is not None:
+            return repeated
     timed = _joined_in_time(space, parts, axis)
     if timed is not None:
         return timed
@@ -259,7 +268,8 @@ def _joined_in_time(space: Space, parts: Sequence[Value | Array], axis: int) -> 
         folded = folded or (BATCH in tokens and space.batch > 1)
     last = [space.tiles.time_of(value.tiles) for value in values]
     growing = all(a < b for a, b in pairwise(last))
-    if not growing and not any(value.timed for value in values):
+    each_step = len(parts) == len(values) == space.held
+    if not growing and not each_step and not any(value.timed for value in values):
         return None
     rest = list(max((value.axes for value in values), key=lambda axes: sum(map(len, axes))))
     rest[axis] = (BATCH,) if folded else ()
@@ -291,8 +301,12 @@ def _expand(space: Space, node: NodeIn, args: Args) -> list[Traced]:
     for k, (own, new) in enumerate(zip(shape, target, strict=True)):
         if own != new:
             samples = new == space.batch and not any(BATCH in axis for axis in axes)
-            axes[k] = (BATCH,) if samples else (*axes[k], new)
-    return [space.make(axes, space.aligned(value, axes), value.kind)]
+            timed = None if samples else space.repeated(Value(tuple(axes), value.tiles, value.kind), k, new)
+            axes[k] = (BATCH,) if samples else (TIME,) if timed is not None else (*axes[k], new)
+    column = space.aligned(value, axes)
+    if not value.timed and any(TIME in axis for axis in axes):
+        column = column * space.held
+    return [space.make(axes, column, value.kind)]
 
 
 def _tile(space: Space, node: NodeIn, args: Args) -> list[Traced]:
@@ -304,7 +318,10 @@ def _tile(space: Space, node: NodeIn, args: Args) -> list[Traced]:
         return [np.tile(value, repeats)]
     result = value
     for axis, count in enumerate(repeats):
-        if count != 1:
+        timed = space.repeated(result, axis, count) if count != 1 and shape[axis] == 1 else None
+        if timed is not None:
+            result = timed
+        elif count != 1:
             result = space.select(result, axis, np.tile(np.arange(shape[axis]), count))
     return [result]
 

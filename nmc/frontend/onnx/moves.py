@@ -75,7 +75,7 @@ class Moves:
         stem = self.tiles.names[tile]
         if len(args) == 1:
             source = self.tiles.shapes[args[0]] or (1,)
-            if self.tiles.is_arange(index):
+            if self.tiles.is_arange(index) and index.size == prod(source):
                 name = self.add(stem, _reshaping(source, shape))
                 self.pending.append((args[0], name, "", source))
                 return name

@@ -212,7 +212,21 @@ class Algebra:
         counts = [atom for atom in rest if isinstance(self.atoms[atom], Opaque)]
         if steps and counts:
             steps = self._implied([self._counted(step, counts) for step in steps])
+            rest = [self._floored(atom, steps) for atom in rest]
         return tuple(sorted([*rest, *steps]))
+
+    def _floored(self, number: int, steps: Sequence[int]) -> int:
+        """Beside [e - c >= 0] with c >= 0, the truncation of e is its floor."""
+        function = self.atoms[number]
+        if not isinstance(function, Opaque) or function.op is not Scalar.TRUNC:
+            return number
+        for step in steps:
+            atom = self.atoms[step]
+            assert isinstance(atom, Step)
+            level = self.level(atom.form, function.args[0])
+            if level is not None and bool(np.all(level >= 0)):
+                return self._atom(Opaque(Scalar.FLOOR, function.args))
+        return number
 
     def _implied(self, steps: Sequence[int]) -> list[int]:
         """Without the indicators that others imply."""

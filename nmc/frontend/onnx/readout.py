@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.ir.graph import OverTime
 from nmc.ir.program import Scalar
-from nmc.ir.tensor import Array
 
 _REDUCTIONS = {Scalar.ADD: OverTime.SUM, Scalar.MAX: OverTime.MAX, Scalar.MIN: OverTime.MIN}
 
@@ -55,52 +53,29 @@ def _readout(tiles: Tiles, tile: int, steps: int) -> Readout | None:
         terms = _terms(tiles, tile, steps)
         if terms is not None:
             return Readout(terms, _REDUCTIONS[op])
-    constants = [tiles.value(arg) for arg in args]
-    if (
-        op in {Scalar.MUL, Scalar.DIV, Scalar.ADD, Scalar.SUB}
-        and sum(each is None for each in constants) == 1
-    ):
-        place = 0 if constants[0] is None else 1
-        inner = _readout(tiles, args[place], steps)
-        constant = constants[1 - place]
+    varying = [place for place, arg in enumerate(args) if tiles.value(arg) is None]
+    inner = _readout(tiles, args[varying[0]], steps) if len(varying) == 1 else None
+    if inner is None:
+        return None
+    summed = inner.over is OverTime.SUM
+    attr = tiles.attrs[tile]
+    new = list(args)
+    if op is Kind.LINEAR and isinstance(attr, tuple) and attr[1] is not None:
+        attr = (attr[0], tiles.intern(tiles.arrays[attr[1]] / np.float32(steps)))
+    if op in {Scalar.ADD, Scalar.SUB} and summed:
+        constant = tiles.value(args[1 - varying[0]])
         assert constant is not None
-        if inner is None or (op is Scalar.DIV and place == 1):
-            return None
-        return _after(tiles, inner, _by_steps(tiles, op, args, place, constant, steps, inner.over))
-    if op is Scalar.NEG or (op is Kind.GATHER and len(args) == 1) or op is Kind.LINEAR:
-        inner = _readout(tiles, args[0], steps)
-        if inner is None or (inner.over is not OverTime.SUM and op is not Kind.GATHER):
-            return None
-        attr = tiles.attrs[tile]
-        if op is Kind.LINEAR and isinstance(attr, tuple) and attr[1] is not None:
-            bias = tiles.intern(tiles.arrays[attr[1]] / np.float32(steps))
-            return _after(
-                tiles,
-                inner,
-                lambda term: tiles.linear(tiles.filled(term, tiles.shapes[args[0]]), attr[0], bias),
-            )
-        return _after(
-            tiles, inner, lambda term: tiles.make(op, [tiles.filled(term, tiles.shapes[args[0]])], attr)
-        )
-    return None
-
-
-def _by_steps(
-    tiles: Tiles, op: Scalar, args: tuple[int, ...], place: int, constant: Array, steps: int, over: OverTime
-) -> Callable[[int], int] | None:
-    """What an operation with a constant after the reduction does to the contribution of a step."""
-    added = op in {Scalar.ADD, Scalar.SUB}
-    if over is not OverTime.SUM and not added:
+        new[1 - varying[0]] = tiles.const(constant / np.float32(steps))
+    linear = op in {Scalar.MUL, Scalar.NEG, Kind.LINEAR} or (op is Scalar.DIV and varying == [0])
+    moved = op in {Scalar.ADD, Kind.GATHER} or (op is Scalar.SUB and (summed or varying == [0]))
+    if not (moved or (linear and summed)):
         return None
-    if over is not OverTime.SUM and op is Scalar.SUB and place == 1:
-        return None
-    share = constant / np.float32(steps) if added and over is OverTime.SUM else constant
-    other = tiles.const(share)
-    return lambda term: tiles.scalar(op, [term, other] if place == 0 else [other, term])
-
-
-def _after(tiles: Tiles, inner: Readout, change: Callable[[int], int] | None) -> Readout | None:
-    return None if change is None else Readout(tuple(map(change, inner.terms)), inner.over)
+    shape = tiles.shapes[args[varying[0]]]
+    changed: list[int] = []
+    for term in inner.terms:
+        new[varying[0]] = term if isinstance(op, Scalar) else tiles.filled(term, shape)
+        changed.append(tiles.make(op, new, attr))
+    return Readout(tuple(changed), inner.over)
 
 
 def _terms(tiles: Tiles, tile: int, steps: int) -> tuple[int, ...] | None:

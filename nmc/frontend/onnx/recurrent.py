@@ -131,10 +131,6 @@ def _recurrent(space: Space, node: NodeIn, args: Args) -> list[Traced]:
         raise Refusal("NMC054", f"a {node.op} of a constant")
     if len(args) > 4 and args[4] is not None:
         raise Refusal("NMC054", f"a {node.op} with sequence lengths", help="export without packed sequences")
-    if node.attrs.get("layout", 0):
-        x = space.transpose(x, [1, 0, 2])
-    if TIME not in x.axes[0] and shape_of(space, x)[0] != 1:
-        raise Refusal("NMC060", f"the first axis of a {node.op} is time")
     gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[node.op]
     directions = known(args, 1, "a weight").shape[0]
     names = {"forward": 1, "reverse": 1, "bidirectional": 2}
@@ -143,6 +139,10 @@ def _recurrent(space: Space, node: NodeIn, args: Args) -> list[Traced]:
         raise Refusal(
             "NMC059", f"a {node.op} that runs backwards in time", help="use a unidirectional network"
         )
+    if node.attrs.get("layout", 0):
+        x = space.transpose(x, [1, 0, 2])
+    if TIME not in x.axes[0] and shape_of(space, x)[0] != 1:
+        raise Refusal("NMC060", f"the first axis of a {node.op} is time")
     maker = {"GRU": _gru, "LSTM": _lstm, "RNN": _rnn}[node.op]
     cell = Cell(space, node, args, 0, gates)
     step = maker(node, 0)

@@ -37,7 +37,7 @@ class Refusal(Exception):  # noqa: N818 - the field's word for it
         self.progress = max(self.progress, progress)
         return self
 
-    def after(self, traced: bool) -> Refusal:
+    def after(self, *, traced: bool) -> Refusal:
         """The same refusal, before all others if the whole file had a meaning under the reading that was tried."""
         self.progress += TRACED if traced else 0
         return self

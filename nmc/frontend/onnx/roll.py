@@ -107,8 +107,11 @@ class _Timeline:
 
     def _accumulates(self, tile: int) -> bool:
         """Whether a tile sums up all steps until now, so that the next step needs the sum and not its terms."""
-        args = {arg for arg in self.tiles.args[tile] if self.tiles.ops[arg] is not Kind.CONST}
-        return len(args) > 1 and self.time[tile] >= 3 and self._since[tile] <= 1
+        now = self.time[tile]
+        ages = {
+            now - self.time[arg] for arg in self.tiles.args[tile] if self.tiles.ops[arg] is not Kind.CONST
+        }
+        return len(ages) > 1 and now >= 3 and self._since[tile] <= 1
 
     def _essential(self, kept: set[int]) -> list[int]:
         """Without what can be computed, element by element, of the rest."""

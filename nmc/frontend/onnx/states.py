@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nmc.diagnostics import nearest
@@ -39,6 +39,10 @@ _AFFIXES = frozenset(
 ) - {"i", "n", "o", "h0"}
 
 
+_PREFIXED = 5
+"""The score of an output that is computed of an input and begins or ends with its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """State output -> state input, and why."""
@@ -67,9 +71,10 @@ def pair(trace: Trace, declared: Mapping[str, str]) -> Pairing:
         if value is None or trace.tiles.shapes[value.tiles[0]] != trace.tiles.shapes[inputs[into]]:
             raise Refusal("NMC058", f"output `{out}` cannot be the state `{into}`: their shapes differ")
         pairs[out] = into
-        reasons[out] = "as told"
+        reasons[out] = "as told by the user"
     candidates = _candidates(trace, inputs, outputs)
     named = [entry for entry in candidates if entry[1] >= 3]
+    _refuse_shared(named, pairs)
     chosen = named if named or declared else [entry for entry in candidates if entry[1] >= 2]
     free = len(inputs) - len(pairs)
     for out, score, into in sorted(chosen, key=lambda entry: -entry[1]):
@@ -81,6 +86,21 @@ def pair(trace: Trace, declared: Mapping[str, str]) -> Pairing:
         free -= 1
         reasons[out] = "by name and shape" if score >= 3 else "by what it depends on, and shape"
     return Pairing(pairs, reasons)
+
+
+def _refuse_shared(named: Sequence[tuple[str, int, str]], known: Mapping[str, str]) -> None:
+    """Refuse one input for two states, which exporters make of an array that was passed twice."""
+    best = {out: max(score for other, score, _ in named if other == out) for out, _, _ in named}
+    for into in dict.fromkeys(into for _, _, into in named if into not in known.values()):
+        mine = {out: score for out, score, to in named if to == into and score == best[out] and out not in known}
+        if len(mine) > 1 and set(mine.values()) == {_PREFIXED}:
+            names = " and ".join(f"`{out}`" for out in mine)
+            raise Refusal(
+                "NMC058",
+                f"{names} are next values of one and the same input `{into}`",
+                help="export with an input of its own for each state (an array that is passed twice becomes one), "
+                "or say which one it is with `--state out=in`",
+            )
 
 
 def _input_tiles(trace: Trace) -> dict[str, int]:

@@ -24,11 +24,15 @@ LONGEST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A reading of a file: the axes of each input, the number of samples and of steps (0: none)."""
+    """A reading of a file: the axes of each input, the number of samples and of steps (0: none).
+
+    `held`: the inputs have no time, and enter in each step.
+    """
 
     axes: Mapping[str, tuple[Axis, ...]]
     batch: int
     steps: int
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class Tracer:
         self.model = model
         self.plan = plan
         self.tiles = Tiles()
-        self.space = Space(self.tiles, plan.batch, sequence=plan.steps > 0)
+        self.space = Space(
+            self.tiles, plan.batch, sequence=plan.steps > 0, held=plan.steps if plan.held else 0
+        )
         self.silenced: list[str] = []
         self.progress = 0
         self.depth = 0

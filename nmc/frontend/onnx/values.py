@@ -49,10 +49,14 @@ Traced = Value | Array | Noise
 class Space:
     """Axes and tiles together: how values broadcast, move and change shape."""
 
-    def __init__(self, tiles: Tiles, batch: int, *, sequence: bool) -> None:
+    def __init__(self, tiles: Tiles, batch: int, *, sequence: bool, held: int = 0) -> None:
         self.tiles = tiles
         self.batch = batch
         self.sequence = sequence
+        self.held = held
+        """A value without time that is repeated so often gets it by that."""
+        self.repeats: set[int] = set()
+        """How often values without time are repeated along an axis of their own."""
 
     def size(self, axis: Axis, steps: int) -> int:
         """The size of an axis."""
@@ -297,6 +301,17 @@ class Space:
         if len(chosen) == 0:
             raise Refusal("NMC061", "an empty slice")
         return self.moved(value, lambda index: index.take(chosen, place), axes)
+
+    def repeated(self, value: Value, place: int, count: int) -> Value | None:
+        """A value repeated along an axis of size one, as the same in so many steps; None if these are features."""
+        if value.timed or self._bare(value.axes[place]) != ():
+            return None
+        self.repeats.add(count)
+        if count != self.held:
+            return None
+        return self.make(
+            [*value.axes[:place], (TIME,), *value.axes[place + 1 :]], value.tiles * count, value.kind
+        )
 
     def without(self, value: Value, place: int) -> Value:
         """The value without an axis of size one."""

@@ -1,9 +1,10 @@
-"""A neuron's equations in words."""
+"""Neurons in words: the equations of those of the known families, and what kind of thing the others are."""
 
 from __future__ import annotations
 
 from nmc.ir.neuron import CurrentUsed, Reset, ResetWhen, SpikeFrom
 from nmc.ir.ops import Fire, Neuron
+from nmc.ir.program import TRUTH, Program, Scalar
 from nmc.ir.tensor import Tensor
 
 _WHEN = {
@@ -61,3 +62,50 @@ def _fire(fire: Fire) -> list[str]:
     if bool(fire.refractory.values.any()):
         parts.append(f"refractory for {number(fire.refractory)} steps")
     return parts
+
+
+_COMPARED = frozenset({Scalar.ABOVE, Scalar.AT_LEAST, Scalar.EQUAL})
+_WHOLE = frozenset({Scalar.FLOOR, Scalar.ROUND, Scalar.CEIL, Scalar.TRUNC, Scalar.SIGN})
+_GATES = frozenset({Scalar.SIGMOID, Scalar.TANH})
+_CURVES = frozenset({Scalar.EXP, Scalar.POW, Scalar.LOG, Scalar.SQRT, Scalar.SIN, Scalar.COS, Scalar.ERF})
+
+
+def kind(program: Program) -> str:
+    """What a population outside the known families is, in the field's words."""
+    ops = {instruction.op for instruction in program.code}
+    whole, smooth = _reach(program, passing=True), _reach(program, passing=False)
+    states, inputs = set(program.states), set(program.inputs)
+    compared = [
+        set().union(*(whole[arg] for arg in each.args)) & states
+        for each in program.code
+        if each.op in _COMPARED
+    ]
+    by_spikes = {
+        state for state, now in zip(program.states, program.next, strict=True) if not smooth[now] & inputs
+    }
+    curved = bool(ops & _CURVES) or any(
+        all(smooth[arg] & states for arg in each.args) for each in program.code if each.op is Scalar.MUL
+    )
+    if ops & _GATES:
+        return "a gated cell with events" if compared else "a gated cell"
+    if not compared and not ops & _WHOLE:
+        return "a filter with nonlinear dynamics" if curved else "a linear filter"
+    if any(len(level) > 1 and level & by_spikes for level in compared):
+        return "a neuron whose threshold adapts"
+    if curved:
+        return "a neuron with nonlinear dynamics"
+    if len(states) > 2:
+        return f"a neuron with {len(states)} states"
+    first = len(whole) - len(program.code)
+    binary = program.output >= first and program.code[program.output - first].op in TRUTH
+    return "a neuron with a reset of its own" if binary else "a neuron with graded or signed spikes"
+
+
+def _reach(program: Program, *, passing: bool) -> list[frozenset[str]]:
+    """The inputs and states that each value depends on; unless `passing`, not through comparisons."""
+    found = [frozenset({name}) for name in (*program.inputs, *program.states)]
+    found += [frozenset[str]() for _ in program.constants]
+    for instruction in program.code:
+        through = passing or instruction.op not in TRUTH
+        found.append(frozenset[str]().union(*(found[arg] for arg in instruction.args if through)))
+    return found

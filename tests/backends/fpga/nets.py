@@ -57,9 +57,11 @@ def random_net(seed: int, *, steps: int = 12) -> Net:
     rng = np.random.default_rng(seed)
     weight_bits, lanes = int(rng.integers(2, 17)), int(rng.choice([1, 2, 3, 4, 5, 7, 8, 12, 16, 31, 64]))
     graded = rng.random() < 0.2
-    image = rng.random() < 0.35
+    image = rng.random() < 0.5
     shape: Shape = (
-        (int(rng.integers(1, 3)), *rng.integers(3, 7, 2).tolist()) if image else (int(rng.integers(1, 20)),)
+        (int(rng.integers(1, 5)), *rng.integers(3, 8, int(rng.integers(1, 3))).tolist())
+        if image
+        else (int(rng.integers(1, 20)),)
     )
     nodes: list[Node] = [Node("x", Input(Signal(shape, SignalKind.REAL)))]
     edges: list[Edge] = []
@@ -74,13 +76,16 @@ def random_net(seed: int, *, steps: int = 12) -> Net:
         return output_shape(next(node.op for node in nodes if node.name == name))
 
     for k in range(int(rng.integers(1, 4))):
-        if len(shape_of(at)) == 3 and rng.random() < 0.7:
-            at = add(f"conv{k}", _conv(rng, shape_of(at)), at)
-            if rng.random() < 0.3 and min(shape_of(at)[1:]) >= 2:
-                at = add(f"pool{k}", Pool(shape_of(at), Pooling.SUM, (2, 2), (2, 2), ((0, 0), (0, 0))), at)
+        if len(shape_of(at)) > 1 and rng.random() < 0.7:
+            if rng.random() < 0.3:
+                at = add(f"before{k}", _pool(rng, shape_of(at)), at)
+            if rng.random() < 0.85:
+                at = add(f"conv{k}", _conv(rng, shape_of(at)), at)
+            if rng.random() < 0.3:
+                at = add(f"pool{k}", _pool(rng, shape_of(at)), at)
         else:
-            if len(shape_of(at)) == 3:
-                at = add(f"flat{k}", Flatten(shape_of(at), 0, 2), at)
+            if len(shape_of(at)) > 1:
+                at = add(f"flat{k}", Flatten(shape_of(at), 0, len(shape_of(at)) - 1), at)
             post = int(rng.integers(1, 34))
             make = _sparse if rng.random() < 0.2 else _linear
             at = add(f"fc{k}", make(rng, post, shape_of(at)[0]), at, delay=int(rng.choice([0, 0, 0, 1, 4])))
@@ -134,15 +139,29 @@ def _sparse(rng: np.random.Generator, post: int, pre: int) -> Sparse:
 
 
 def _conv(rng: np.random.Generator, shape: Shape) -> Conv:
+    """Any kernel, stride, dilation, groups and padding, the same on both sides or not, that leave an output."""
     channels, *space = shape
-    groups = channels if rng.random() < 0.4 else 1
+    groups = int(rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
     kernel = tuple(int(rng.integers(1, min(4, size) + 1)) for size in space)
-    padding = tuple((int(rng.integers(0, 2)), int(rng.integers(0, 2))) for _ in space)
-    stride = tuple(int(rng.integers(1, 3)) for _ in space)
-    out = groups * int(rng.integers(1, 4))
+    padding = tuple((int(rng.integers(0, 3)), int(rng.integers(0, 3))) for _ in space)
+    stride = tuple(int(rng.integers(1, 4)) for _ in space)
+    dilation = tuple(
+        int(rng.integers(1, 4)) if 3 * (k - 1) < size + sum(pad) else 1
+        for k, size, pad in zip(kernel, space, padding, strict=True)
+    )
+    out = groups * int(rng.integers(1, 6))
     weight = Tensor(rng.normal(0.2, 0.5, (out, channels // groups, *kernel)))
     bias = Tensor(rng.normal(0, 0.1, out)) if rng.random() < 0.4 else None
-    return Conv(shape, weight, bias, stride, padding, (1, 1), groups)
+    return Conv(shape, weight, bias, stride, padding, dilation, groups)
+
+
+def _pool(rng: np.random.Generator, shape: Shape) -> Pool:
+    """Sums or averages of windows that may overlap, leave gaps, or reach over the border."""
+    kernel = tuple(int(rng.integers(1, min(3, size) + 1)) for size in shape[1:])
+    tiles = rng.random() < 0.6
+    stride = kernel if tiles else tuple(int(rng.integers(1, 4)) for _ in kernel)
+    padding = tuple((0, 0) if tiles else (int(rng.integers(0, k)), int(rng.integers(0, k))) for k in kernel)
+    return Pool(shape, Pooling.SUM if rng.random() < 0.5 else Pooling.AVERAGE, kernel, stride, padding)
 
 
 def _neuron(rng: np.random.Generator, shape: Shape, *, fires: bool) -> Neuron:

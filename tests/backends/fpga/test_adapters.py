@@ -1,4 +1,4 @@
-"""Designs through the ports that a board or a larger design uses: the same events as at their streams, in their order."""
+"""Designs through the ports of a board or of a larger design: the same events as at their streams, in their order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 
 from nmc.backends.fpga import adapters, emit, files, machine, verilator
 from nmc.backends.fpga.program import Design, Io
-from tests.backends.fpga.nets import Net, random_net
+from nmc.diagnostics import CompileError
+from nmc.ir.ops import Op, Output
+from tests.backends.fpga.nets import Net, compiled, random_net
 from tests.backends.fpga.test_synthesis import dense, needs, run
 from tests.backends.fpga.test_verilator import needs as needs_simulator
 from tests.backends.fpga.test_verilator import put
+from tests.passes import nets
 
 EVENT = [0, 2, 3, 4]
 """The columns of an event that do not depend on how long a handshake takes: output, tick, id, value."""
@@ -77,6 +80,24 @@ def test_serial_line_is_on_the_pins_of_a_board() -> None:
 def test_streams_alone_have_no_second_top() -> None:
     found = files.write(emit.lower(random_net(100).graph, part="ecp5-85"))
     assert not [name for name in found if name.startswith(("top_", "tb_"))]
+
+
+def test_more_ports_than_a_message_can_name_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    ops: dict[str, Op] = {
+        "x": nets.chain(("a", nets.lif((2,))), shape=(2,))["x"].op,
+        "fc": nets.linear(rng, 2, 2),
+        "lif": nets.lif((2,)),
+    }
+    ops |= {f"y{k}": Output((2,)) for k in range(33)}
+    edges: list[tuple[str, str] | tuple[str, str, int]] = [("x", "fc"), ("fc", "lif")]
+    edges += [("lif", f"y{k}") for k in range(33)]
+    graph = compiled(nets.graph(ops, edges), lanes="1")
+    with pytest.raises(CompileError) as refused:
+        emit.lower(graph, part="ecp5-85", io=Io.UART)
+    (finding,) = refused.value.findings
+    assert finding.code == "NMC465" and "32" in finding.message and "33" in finding.message
+    assert len(emit.lower(graph, part="ecp5-85", io=Io.AXI).sinks) == 33
 
 
 @pytest.mark.slow

@@ -108,3 +108,29 @@ def test_layers_with_names_that_systemverilog_keeps_still_make_a_design(tmp_path
         "n_before",
         "n_clk",
     }
+
+
+def test_multi_spike_reset_is_refused_at_its_population() -> None:
+    rng = np.random.default_rng(0)
+    spikes = nets.fire(1.0, reset=Reset.MULTI_SPIKE)
+    graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,), spikes=spikes)), shape=(4,))
+    with pytest.raises(CompileError) as refused:
+        compiled(graph)
+    (finding,) = refused.value.findings
+    assert finding.code == "NMC210" and "`lif`" in finding.message and "multi spike" in finding.message
+
+
+def test_direct_input_carries_values_to_multipliers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 9, 6, mean=0.0)), ("lif", nets.lif((9,))), shape=(6,))
+    data = {"x": np.abs(rng.normal(0, 1, (12, 3, 6)))}
+    request = Request(calibration=data, settings={"message_bits": "5"})
+    done = driver.compile(graph, target="fpga", request=request)
+    design = files.read(done.artifact.files)
+    assert design.layers[0]["GRADED"] == 1 and design.sources[0].value_bits == 5
+    assert {"multipliers (estimated)": done.resources[2].used}[done.resources[2].name] >= 1
+    driver.write(done.artifact, tmp_path / "out")
+    golden = driver.simulate(tmp_path / "out", (quantized := integers(design, data)))
+    machine = driver.simulate(tmp_path / "out", quantized, engine="machine")
+    np.testing.assert_array_equal(machine.outputs["y"], golden.outputs["y"])
+    assert golden.outputs["y"].any()

@@ -40,6 +40,10 @@ def check(net: Net, design: Design, ran: Run, *, stall: bool) -> None:
         np.testing.assert_array_equal(
             ran.v[name], expected.trace[f"{name}.v"].reshape(ran.v[name].shape), name
         )
+    for name in firing:
+        np.testing.assert_array_equal(
+            ran.fired[name], expected.trace[f"{name}.spikes"].reshape(ran.fired[name].shape), name
+        )
 
 
 @pytest.mark.slow

@@ -47,7 +47,10 @@ def _bytes(data: bytes, rng: Random) -> bytes:
 def _model(data: bytes, rng: Random) -> bytes:
     model = onnx.load_model_from_string(data)
     for _ in range(rng.integers(1, 4)):
-        graphs = [model.graph, *(attr.g for node in model.graph.node for attr in node.attribute if attr.HasField("g"))]
+        graphs = [
+            model.graph,
+            *(attr.g for node in model.graph.node for attr in node.attribute if attr.HasField("g")),
+        ]
         graph = graphs[rng.integers(len(graphs))]
         kinds = [_TO_NODES, _TO_NODES, _TO_TENSORS, _TO_TENSORS, _TO_GRAPHS]
         kind = kinds[rng.integers(len(kinds))]
@@ -142,7 +145,19 @@ def _bend_attribute(graph: onnx.GraphProto, node: onnx.NodeProto, rng: Random) -
 
 
 def _foreign_attribute(graph: onnx.GraphProto, node: onnx.NodeProto, rng: Random) -> None:
-    names = ("axis", "axes", "perm", "to", "keepdims", "transA", "transB", "strides", "group", "body", "direction")
+    names = (
+        "axis",
+        "axes",
+        "perm",
+        "to",
+        "keepdims",
+        "transA",
+        "transB",
+        "strides",
+        "group",
+        "body",
+        "direction",
+    )
     values: tuple[object, ...] = (_number(rng), [_number(rng)], [0, 0], 1.5, "text")
     name = names[rng.integers(len(names))]
     if all(attr.name != name for attr in node.attribute):
@@ -167,7 +182,9 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
 
 def _half_of(tensor: onnx.TensorProto, rng: Random) -> None:
     array = _array(tensor).reshape(-1)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[: max(1, array.size // 2)]), tensor.name))
+    tensor.CopyFrom(
+        numpy_helper.from_array(np.ascontiguousarray(array[: max(1, array.size // 2)]), tensor.name)
+    )
 
 
 def _empty(tensor: onnx.TensorProto, rng: Random) -> None:
@@ -203,7 +220,10 @@ def _other_type(tensor: onnx.TensorProto, rng: Random) -> None:
 
 def _elsewhere(tensor: onnx.TensorProto, rng: Random) -> None:
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", ["none.bin", "../../etc/passwd", "/dev/zero"][rng.integers(3)]), ("length", "99")):
+    for key, value in (
+        ("location", ["none.bin", "../../etc/passwd", "/dev/zero"][rng.integers(3)]),
+        ("length", "99"),
+    ):
         tensor.external_data.add(key=key, value=value)
 
 
@@ -271,7 +291,9 @@ def _without_end(model: onnx.ModelProto, graph: onnx.GraphProto, rng: Random) ->
         node = graph.node[rng.integers(len(graph.node))]
         ports = [f"a{k}" for k in range(len(node.input))], [f"b{k}" for k in range(len(node.output))]
         inner = helper.make_node(node.op_type, *ports)
-        function = helper.make_function(node.domain, node.op_type, *ports, [inner], [helper.make_opsetid("", 17)])
+        function = helper.make_function(
+            node.domain, node.op_type, *ports, [inner], [helper.make_opsetid("", 17)]
+        )
         model.functions.append(function)
 
 

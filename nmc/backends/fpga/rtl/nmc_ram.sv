@@ -2,7 +2,7 @@
 // register; both hold while `enable` is low. A word must not be read in the cycle in which it is written.
 // It is cut into slices of SLICE bits and banks of BANK words, each the shape of one block RAM of the part: a
 // synthesizer left alone makes a deep memory of many shallow blocks, with multiplexers behind their slow outputs.
-// Bank b of slice s is in the file `FILE.sss.b.hex`, all in decimal.
+// Bank b of slice s is in the file `FILE.sss.bbb.hex`, all in decimal.
 module nmc_ram #(
   parameter DEPTH = 16,
   parameter WIDTH = 8,
@@ -31,10 +31,9 @@ module nmc_ram #(
       for (b = 0; b < BANKS; b = b + 1) begin : bank
         localparam WORDS = DEPTH - b * BANK < BANK ? DEPTH - b * BANK : BANK;
         localparam WA = WORDS > 1 ? $clog2(WORDS) : 1;
-        localparam [7:0] HUNDREDS = 8'd48 + 8'(s / 100);
-        localparam [7:0] TENS     = 8'd48 + 8'((s / 10) % 10);
-        localparam [7:0] UNITS    = 8'd48 + 8'(s % 10);
-        localparam [7:0] BANKNAME = 8'd48 + 8'(b);
+        localparam [23:0] ZEROS     = {3{8'd48}};
+        localparam [23:0] SLICENAME = ZEROS + {8'(s / 100), 8'((s / 10) % 10), 8'(s % 10)};
+        localparam [23:0] BANKNAME  = ZEROS + {8'(b / 100), 8'((b / 10) % 10), 8'(b % 10)};
         (* no_rw_check *) logic [BITS-1:0] mem [0:WORDS-1];
         logic [BITS-1:0] q;
         logic here;
@@ -43,7 +42,7 @@ module nmc_ram #(
         end else begin : one_of
           assign here = write && write_addr[AW-1:IN] == (AW-IN)'(b);
         end
-        initial if (FILE != "") $readmemh({FILE, ".", HUNDREDS, TENS, UNITS, ".", BANKNAME, ".hex"}, mem);
+        initial if (FILE != "") $readmemh({FILE, ".", SLICENAME, ".", BANKNAME, ".hex"}, mem);
         always_ff @(posedge clk) begin
           if (enable) q <= mem[addr[WA-1:0]];
           if (here) mem[write_addr[WA-1:0]] <= write_data[s*SLICE +: BITS];

@@ -82,23 +82,23 @@ module nmc_rows_conv #(
       for (s = 0; s < DIVISIONS; s = s + 1) begin : stage
         localparam DIVISOR = s < OF_CHANNEL ? (HEIGHT * WIDTH) << (OF_CHANNEL - 1 - s)
                                             : WIDTH << (DIVISIONS - 1 - s);
-        logic [ID_BITS-1:0] before, rest;
+        logic [ID_BITS-1:0] given, rest;
         logic [DIVISIONS-1:0] seen, bits;
         logic over;
         if (s == 0) begin : first
-          assign before = s_id;
+          assign given = s_id;
           assign seen   = '0;
         end else begin : further
-          assign before = stage[s-1].rest;
+          assign given = stage[s-1].rest;
           assign seen   = stage[s-1].bits;
         end
         if (DIVISOR < SOURCES) begin : compare
-          assign over = before >= ID_BITS'(DIVISOR);
+          assign over = given >= ID_BITS'(DIVISOR);
         end else begin : never
           assign over = 1'b0;
         end
         always_ff @(posedge clk) if (move) begin
-          rest <= over ? before - ID_BITS'(DIVISOR) : before;
+          rest <= over ? given - ID_BITS'(DIVISOR) : given;
           bits <= seen | (DIVISIONS'(over) << (DIVISIONS - 1 - s));
         end
       end

@@ -73,7 +73,6 @@ struct pe {
   uint32_t tick;            /* the one that comes next */
   uint32_t next;            /* the neuron with which the update goes on */
   uint32_t key;             /* of local neuron 0 */
-  uint32_t sends;           /* values are sent: of neurons without a threshold */
   uint32_t sources;
   const struct source *lookup;
   const struct block *blocks;
@@ -84,7 +83,7 @@ struct pe {
   state_t decay, synapse_decay, bias, threshold, minimum;
   int32_t refractory;
   uint32_t received, sent;  /* packets in the boxes */
-  uint32_t reserved[11];
+  uint32_t reserved[12];
 };
 
 extern struct pe pe;

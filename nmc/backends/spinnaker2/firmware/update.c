@@ -96,8 +96,7 @@ __attribute__((noinline)) uint32_t tick(void) {
   const state_t decay = pe.decay, synapse_decay = pe.synapse_decay, bias = pe.bias, threshold = pe.threshold;
   const state_t minimum = pe.minimum;
   const int32_t refractory = pe.refractory;
-  const uint32_t sends = pe.sends;
-  (void)decay, (void)synapse_decay, (void)bias, (void)threshold, (void)minimum, (void)refractory, (void)sends;
+  (void)decay, (void)synapse_decay, (void)bias, (void)threshold, (void)minimum, (void)refractory;
   struct packet *out = outbox;
   sum_t *sum = slot(pe.tick) + first;
   struct cell *c = pe.cells + first;
@@ -154,8 +153,8 @@ __attribute__((noinline)) uint32_t tick(void) {
       out->value = spikes;
       out++;
     }
-#elif !REAL
-    if (sends && v != 0) {
+#elif SENDS
+    if (v != 0) {
       out->key = key + k;
       out->value = v;
       out++;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,26 +11,27 @@ import numpy.typing as npt
 
 from nmc.backends.spinnaker2.blocks import Box, box_neurons, image
 from nmc.backends.spinnaker2.mapping.check import misrouted
-from nmc.backends.spinnaker2.mapping.kernels import bitsets, sort_rows, take_rows, unite_rows
-from nmc.backends.spinnaker2.mapping.keys import blocks_of_keys, overlaps
-from nmc.backends.spinnaker2.mapping.mapping import HOST, Integers, Mapping, Part, Table, Traffic
-from nmc.backends.spinnaker2.mapping.network import Network, Reach, network_of
-from nmc.backends.spinnaker2.mapping.reach import reach_of_source
+from nmc.backends.spinnaker2.mapping.cost import Costs, costs_of
+from nmc.backends.spinnaker2.mapping.kernels import sort_rows, take_rows, unite_rows
+from nmc.backends.spinnaker2.mapping.mapping import Integers, Mapping, Part, SynapsePart, Table, Traffic
+from nmc.backends.spinnaker2.mapping.network import Network, Reach
+from nmc.backends.spinnaker2.mapping.overflow import synapses_by_row
+from nmc.backends.spinnaker2.mapping.plan import Plan, plan_of
 from nmc.backends.spinnaker2.mapping.routes import Grid, grid_of, links_of, load_links
 from nmc.backends.spinnaker2.mapping.slices import Parts, is_image, whole
 from nmc.backends.spinnaker2.mapping.tables import tables_of, visits_of
-from nmc.backends.spinnaker2.spec import Chip
+from nmc.backends.spinnaker2.spec import Chip, Position
+from nmc.diagnostics import CompileError, Loc, error
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Sparse
 
 Array = npt.NDArray[Any]
 
 
 def mapping_of(graph: Graph, *, chip: Chip) -> Mapping:
     """The mapping of a graph that `place` has placed on this chip."""
-    network = network_of(graph)
-    parts, pes = placed_parts(graph, network)
-    return mapping_from(network, parts, pes, chip=chip)
+    costs = costs_of(graph)
+    parts, pes = placed_parts(graph, costs.network)
+    return mapping_from(costs, parts, pes, chip=chip)
 
 
 def placed_parts(graph: Graph, network: Network) -> tuple[Parts, Integers]:
@@ -78,93 +80,127 @@ class Senders:
 
 
 def mapping_from(
-    network: Network, parts: Parts, pes: Integers, *, chip: Chip, rates: Array | None = None
+    costs: Costs, parts: Parts, pes: Integers, *, chip: Chip, rates: Array | None = None
 ) -> Mapping:
     """The mapping of a network whose parts, inputs left out, are on `pes`; a rate for each neuron of the network."""
-    reach = reach_of_all(network, parts)
-    sources = _named(network, parts, pes, reach, chip)
-    senders = senders_of(network, sources, reach, pes)
+    network, plan = costs.network, plan_of(costs, parts, chip)
+    sources = [
+        replace(each, pe=int(pes[at])) if at < plan.parts else each for at, each in enumerate(plan.sources)
+    ]
+    further = tuple(
+        SynapsePart(each.part, each.rows, pe, each.key, each.mask)
+        for each, pe in zip(plan.further, nearest_free(chip, pes, plan), strict=True)
+    )
+    senders = senders_of(network, plan, sources, further, pes)
     grid = grid_of(chip)
-    grain, tables = _tables(chip, grid, senders)
+    grain, tables = _tables(chip, grid, senders, network.populations[0].loc)
     everywhere = np.ones(network.neurons) if rates is None else rates
+    traffic = traffic_of(grid, senders, np.append(everywhere, 1.0))
     return Mapping(
-        chip,
-        tuple(each for each in sources if each.pe != HOST),
-        tuple(each for each in sources if each.pe == HOST),
-        (),
-        tables,
-        traffic_of(grid, senders, everywhere),
-        grain,
+        chip, tuple(sources[: plan.parts]), tuple(sources[plan.parts :]), further, tables, traffic, grain
     )
 
 
-def reach_of_all(network: Network, parts: Parts) -> Reach:
-    """Which parts every neuron of the network reaches; parts of neurons are counted over all populations."""
-    receivers = [
-        () if population.is_input else each
-        for population, each in zip(network.populations, parts, strict=True)
-    ]
-    found = [reach_of_source(network, each, receivers) for each in range(len(network.populations))]
-    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(each.start) for each in found)])
-    return Reach(np.cumsum(sizes), np.concatenate([each.part for each in found]))
+def nearest_free(chip: Chip, pes: Integers, plan: Plan) -> list[int]:
+    """A PE for each of `plan.further`, in their order: the nearest one to its part that nobody has."""
+    free = dict.fromkeys(sorted(set(chip.alive) - set(pes.tolist())))
+    found: list[int] = []
+    for each in plan.further:
+        chip_at, quad, _ = chip.place(int(pes[each.part]))
+
+        def distance(pe: int, chip_at: int = chip_at, quad: int = quad) -> tuple[int, int, int]:
+            other_chip, other, _ = chip.place(pe)
+            return (
+                steps(chip.chips[chip_at], chip.chips[other_chip]),
+                steps(chip.quads[quad], chip.quads[other]),
+                pe,
+            )
+
+        found.append(min(free, key=distance))
+        del free[found[-1]]
+    return found
 
 
-def _named(network: Network, parts: Parts, pes: Integers, reach: Reach, chip: Chip) -> list[Part]:
-    """Parts of neurons, then inputs, in local order and with their keys."""
-    found: list[tuple[int, Integers, int]] = []
-    at = 0
-    for index, each in enumerate(parts):
-        if not network.populations[index].is_input:
-            found += [
-                (index, neurons, int(pe)) for neurons, pe in zip(each, pes[at : at + len(each)], strict=True)
-            ]
-            at += len(each)
-    found += [
-        (index, each[0], HOST) for index, each in enumerate(parts) if network.populations[index].is_input
-    ]
-    keys = blocks_of_keys([len(neurons) for _, neurons, _ in found], chip.key_bits)
-    assert keys is not None, "a network that fits a many-core has fewer neurons than there are keys"
-    sources: list[Part] = []
-    for (index, neurons, pe), (key, mask) in zip(found, keys, strict=True):
-        ordered = local_order(network, index, neurons, reach, at)
-        ids = network.first[index] + ordered
-        sends = bool(np.any(reach.start[ids + 1] > reach.start[ids]))
-        sources.append(Part(network.populations[index].name, ordered, pe, key, mask, sends))
-    assert not overlaps(sources, chip.key_bits)
-    return sources
+def steps(a: Position, b: Position) -> int:
+    """Steps between two places."""
+    return abs(a[0] - b[0]) + abs(a[1] - b[1])
 
 
-def local_order(network: Network, population: int, neurons: Integers, reach: Reach, parts: int) -> Integers:
-    """Neurons that reach the same parts side by side, so that one entry routes them all; images as they are."""
-    out = network.out_of(population)
-    if is_image(network, population) or not out or not all(isinstance(each.op, Sparse) for each in out):
-        return neurons
-    sets = bitsets(reach.start, reach.part, network.first[population] + neurons, parts)
-    return neurons[np.lexsort((neurons, *sets.T[::-1]))]
+def senders_of(
+    network: Network, plan: Plan, sources: Sequence[Part], further: Sequence[SynapsePart], pes: Integers
+) -> Senders:
+    """The neurons of sources that send, with the PEs that hold rows of theirs, and PEs that send sums.
 
-
-def senders_of(network: Network, sources: list[Part], reach: Reach, pes: Integers) -> Senders:
-    """The neurons of sources that send, with the PEs of the parts that they reach."""
-    index = {population.name: at for at, population in enumerate(network.populations)}
+    A sum is sent by a neuron that counts as the one after the last of the network.
+    """
     sending = [(at, each) for at, each in enumerate(sources) if each.sends]
-    who = [network.first[index[each.population]] + each.neurons for _, each in sending]
+    who = [network.first[plan.population[at]] + each.neurons for at, each in sending]
     neuron = np.concatenate([np.zeros(0, np.int64), *who])
-    sizes = [each.size for _, each in sending]
-    start, part = take_rows(reach.start, reach.part, neuron)
-    target = pes[part]
+    start, part = take_rows(plan.reach.start, plan.reach.part, neuron)
+    pairs = (np.repeat(np.arange(len(neuron)), np.diff(start)), pes[part])
+    if further:
+        first = dict(zip((at for at, _ in sending), np.cumsum([0, *map(len, who)]).tolist(), strict=False))
+        kept = ~np.isin(part, [each.part for each in further])
+        pairs = tuple(
+            np.concatenate(column)
+            for column in zip(
+                (pairs[0][kept], pairs[1][kept]),
+                *_spread(network, plan, sources, further, first),
+                strict=True,
+            )
+        )
+    sums = [(each, np.arange(sources[each.part].size)) for each in further]
+    owners = [np.full(len(local), pes[each.part]) for each, local in sums]
+    extra = sum(len(local) for _, local in sums)
+    size = len(neuron) + extra
+    target = np.concatenate([pairs[1], *owners])
+    sender = np.concatenate([pairs[0], len(neuron) + np.arange(extra)])
+    order = np.lexsort((target, sender)) if further else slice(None)
+    start = np.concatenate(([0], np.cumsum(np.bincount(sender, minlength=size))))
+    target = target[order]
     sort_rows(start, target)
+    sent = [*((at, each.key, each.pe, each.size) for at, each in sending)]
+    sent += [(len(sources) + at, each.key, each.pe, len(local)) for at, (each, local) in enumerate(sums)]
+    sizes = [count for *_, count in sent]
     return Senders(
-        neuron,
-        np.repeat([at for at, _ in sending], sizes).astype(np.int64),
-        np.concatenate([np.zeros(0, np.int64), *(each.key + np.arange(each.size) for _, each in sending)]),
-        np.repeat([each.pe for _, each in sending], sizes).astype(np.int64),
+        np.concatenate((neuron, np.full(extra, network.neurons))),
+        np.repeat(np.array([at for at, *_ in sent], np.int64), sizes),
+        np.concatenate([np.zeros(0, np.int64), *(key + np.arange(count) for _, key, _, count in sent)]),
+        np.repeat(np.array([pe for _, _, pe, _ in sent], np.int64), sizes),
         start,
         target,
     )
 
 
-def _tables(chip: Chip, grid: Grid, senders: Senders) -> tuple[int, tuple[Table, ...]]:
-    """(grain, tables): the finest grain at which every table fits its router, proved to deliver."""
+def _spread(
+    network: Network,
+    plan: Plan,
+    sources: Sequence[Part],
+    further: Sequence[SynapsePart],
+    first: dict[int, int],
+) -> Iterator[tuple[Integers, Integers]]:
+    """(sender, PE) of every packet to a part whose rows are on several PEs; `first` is the first sender of a source."""
+    for index in sorted({each.part for each in further}):
+        part, helpers = sources[index], [each for each in further if each.part == index]
+        for projection in network.into(plan.population[index]):
+            has_synapses = synapses_by_row(projection, part.neurons) > 0
+            for source, at in first.items():
+                if plan.population[source] != projection.src:
+                    continue
+                holder = np.full(sources[source].size, part.pe)
+                for each in helpers:
+                    for rows in each.rows:
+                        if rows.connection == projection.name and rows.source == source:
+                            holder[rows.start : rows.stop] = each.pe
+                (local,) = np.nonzero(has_synapses[sources[source].neurons])
+                yield at + local, holder[local]
+
+
+def _tables(chip: Chip, grid: Grid, senders: Senders, loc: Loc) -> tuple[int, tuple[Table, ...]]:
+    """(grain, tables): the finest grain at which every table fits its router, proved to deliver.
+
+    Raises CompileError (NMC424) if none does.
+    """
     grain = 0
     while True:
         coarse = coarsen(senders, grain, chip.pes)
@@ -177,7 +213,9 @@ def _tables(chip: Chip, grid: Grid, senders: Senders) -> tuple[int, tuple[Table,
         if most <= chip.router_entries:
             break
         if len(coarse.key) == len(np.unique(coarse.source)):
-            raise AssertionError("too many entries")
+            message = f"a router needs {most} entries and has {chip.router_entries}, one for each part that passes it"
+            help_ = "use larger parts (fewer weight bits, less fan-in), or a many-core of more chips"
+            raise CompileError(error("NMC424", message, loc, help=help_))
         grain += max(1, (most // chip.router_entries).bit_length() - 1)
     for proved in (tables_of(visits, key_bits=chip.key_bits, grain=grain, compress=False), tables):
         wrong = misrouted(chip, proved, homes, coarse.key, start=coarse.start, pes=coarse.target)

@@ -13,8 +13,10 @@ from nmc.backends.spinnaker2 import blocks
 from nmc.backends.spinnaker2.blocks import Box
 from nmc.backends.spinnaker2.mapping.kernels import fan_of_sparse
 from nmc.backends.spinnaker2.mapping.mapping import Integers
-from nmc.backends.spinnaker2.mapping.network import Network, Projection
-from nmc.ir.ops import Conv, Linear, Neuron, Sparse
+from nmc.backends.spinnaker2.mapping.network import Network, Projection, network_of
+from nmc.backends.spinnaker2.sums import Bounds, bounds_of
+from nmc.ir.graph import Graph
+from nmc.ir.ops import Conv, Linear, Neuron, SignalKind, Sparse
 
 Array = npt.NDArray[Any]
 
@@ -23,14 +25,14 @@ Array = npt.NDArray[Any]
 class Cut:
     """How a population is cut: the part of each neuron, and how many neurons each part has."""
 
-    part_of: Integers
+    part_of: npt.NDArray[np.int32]
     sizes: Integers
 
 
 def cut_of(parts: Sequence[Integers]) -> Cut:
     """The cut into `parts`."""
     sizes = np.array([len(each) for each in parts], np.int64)
-    part_of = np.empty(int(sizes.sum()), np.int64)
+    part_of = np.empty(int(sizes.sum()), np.int32)
     for index, neurons in enumerate(parts):
         part_of[neurons] = index
     return Cut(part_of, sizes)
@@ -151,8 +153,10 @@ def field_of(op: Conv, box: Box, values: Array) -> Array:
     return image[first * shared : last * shared, y0:y1, x0:x1]
 
 
-def costs_of(network: Network, *, sum_bits: Sequence[int]) -> Costs:
-    """The costs of a network whose populations have rings of so many bits."""
+def costs_of(graph: Graph) -> Costs:
+    """The costs of a graph's network."""
+    network, bounds = network_of(graph), bounds_of(graph)
+    graded = {name for name, signal in graph.signals().items() if signal.kind is not SignalKind.SPIKE}
     traits: dict[str, Traits] = {}
     for each in network.projections:
         low = high = 0
@@ -161,8 +165,15 @@ def costs_of(network: Network, *, sum_bits: Sequence[int]) -> Costs:
         weight = each.op.weight.data
         largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)) - 1)
         traits[each.name] = Traits(max(1, each.delay + high), high - low, 1 + largest.bit_length())
-    slots = tuple(
-        blocks.slots(max((traits[each.name].longest for each in network.into(population)), default=1))
-        for population in range(len(network.populations))
-    )
-    return Costs(network, traits, tuple(sum_bits), slots)
+    slots: list[int] = []
+    sum_bits: list[int] = []
+    for index, population in enumerate(network.populations):
+        into = network.into(index)
+        slots.append(blocks.slots(max((traits[each.name].longest for each in into), default=1)))
+        wide = population.is_input or any(network.populations[each.src].name in graded for each in into)
+        sum_bits.append(32 if wide else _sum_bits(bounds[population.name]))
+    return Costs(network, traits, tuple(sum_bits), tuple(slots))
+
+
+def _sum_bits(bounds: Bounds) -> int:
+    return blocks.sum_bits(int(bounds.low.min(initial=0)), int(bounds.high.max(initial=0))) or 32

@@ -54,6 +54,18 @@ def fan_of_sparse(first: Array, by_post: Array, neurons: Array, part_of: Array, 
 
 
 @compiled
+def sort_slice(values: Array, low: int, high: int) -> None:
+    """Make `values[low:high]` ascending. By insertion: they are few, and nearly in order as a rule."""
+    for k in range(low + 1, high):
+        value = values[k]
+        j = k
+        while j > low and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+
+
+@compiled
 def reach_of_sparse(start: Array, post: Array, part_of: Array, parts: int) -> tuple[Array, Array]:
     """(start, part): the distinct parts that each source reaches, ascending."""
     sources = start.size - 1
@@ -77,7 +89,7 @@ def reach_of_sparse(start: Array, post: Array, part_of: Array, parts: int) -> tu
                 seen[part] = n
                 reached[at] = part
                 at += 1
-        reached[found[n] : at].sort()
+        sort_slice(reached, found[n], at)
     return found, reached
 
 
@@ -159,7 +171,7 @@ def unite_rows(start: Array, part: Array, first: Array, parts: int) -> tuple[Arr
                 found[at] = part[k]
                 at += 1
         united[g + 1] = at
-        found[united[g] : at].sort()
+        sort_slice(found, united[g], at)
     return united, found[:at].copy()
 
 
@@ -177,7 +189,7 @@ def bitsets(start: Array, part: Array, who: Array, parts: int) -> Array:
 def sort_rows(start: Array, part: Array) -> None:
     """Make every row of a reach ascending."""
     for n in range(start.size - 1):
-        part[start[n] : start[n + 1]].sort()
+        sort_slice(part, start[n], start[n + 1])
 
 
 @compiled
@@ -192,3 +204,11 @@ def join_rows(
         item[start[n] : start[n] + size] = a_item[a_start[n] : a_start[n + 1]]
         item[start[n] + size : start[n + 1]] = b_item[b_start[n] : b_start[n + 1]] + offset
     return start, item
+
+
+@compiled
+def count_rows(first: Array, by_post: Array, neurons: Array, count: Array) -> None:
+    """Add to `count` (sources,) how many synapses each source has to `neurons`."""
+    for n in neurons:
+        for k in range(first[n], first[n + 1]):
+            count[by_post[k]] += 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nmc.backends.spinnaker2.mapping.mapping import Part, SynapsePart
-
 
 def blocks_of_keys(sizes: Sequence[int], key_bits: int) -> list[tuple[int, int]] | None:
     """(key, mask) for each source of so many neurons, in their order; None if there are too few keys.
@@ -25,15 +23,13 @@ def blocks_of_keys(sizes: Sequence[int], key_bits: int) -> list[tuple[int, int]]
     return found
 
 
-def overlaps(parts: Sequence[Part | SynapsePart], key_bits: int) -> list[tuple[int, int]]:
-    """Pairs of `parts`, by index, some key of which matches both; a proof that there are none if it is empty.
+def overlaps(blocks: Sequence[tuple[int, int]], key_bits: int) -> list[tuple[int, int]]:
+    """Pairs of `blocks` (key, mask), by index, that share a key; empty is the proof that none do.
 
     Two blocks share a key if and only if they agree where both masks care.
     """
     everything = (1 << key_bits) - 1
-    spans = sorted(
-        (part.key, part.key | (everything & ~part.mask), index) for index, part in enumerate(parts)
-    )
+    spans = sorted((key, key | (everything & ~mask), index) for index, (key, mask) in enumerate(blocks))
     found: list[tuple[int, int]] = []
     furthest = 0
     for at, (first, _, index) in enumerate(spans):

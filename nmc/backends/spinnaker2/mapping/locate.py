@@ -21,7 +21,7 @@ from nmc.sim.compiled import compiled
 Array = npt.NDArray[Any]
 """Any: kernels take arrays of several dtypes."""
 
-WORK = 60_000_000
+WORK = 8_000_000
 """Links that the search may look at: about a second."""
 
 TRIES = 2_000
@@ -104,7 +104,9 @@ def memberships(flows: Flows, parts: int) -> tuple[Array, Array]:
                 who[found], flow[found] = p, f
                 count[p + 1] += 1
                 found += 1
-    first = np.cumsum(count)
+    first = count
+    for p in range(parts):
+        first[p + 1] += first[p]
     member = np.empty(found, np.int64)
     place = first[:-1].copy()
     for k in range(found):
@@ -118,11 +120,15 @@ def add_flows(
     which: Array, sign: int, flat: int, stamp: int, flows: Flows, layout: Layout, grid: Grid, walk: Walk
 ) -> int:
     """Add some flows to the links, or take them off; what that costs. Uses as many stamps as there are flows."""
-    cost = 0
+    cost: int = 0
+    targets = np.empty(layout.at.size, np.int64)
     for f in which:
-        targets = layout.path[layout.at[flows.part[flows.start[f] : flows.start[f + 1]]]]
+        count = 0
+        for k in range(flows.start[f], flows.start[f + 1]):
+            targets[count] = layout.path[layout.at[flows.part[k]]]
+            count += 1
         source = -1 if flows.source[f] < 0 else layout.path[layout.at[flows.source[f]]]
-        cost += int(add_tree(source, targets, sign * flows.weight[f], flat, stamp, grid, walk))
+        cost += add_tree(source, targets[:count], sign * int(flows.weight[f]), flat, stamp, grid, walk)
         stamp += 1
     return cost
 
@@ -147,7 +153,7 @@ def wish(dice: int, p: int, flows: Flows, layout: Layout, first: Array, member: 
     fan = flows.start[f + 1] - flows.start[f]
     pick = dice // 1009 % (fan + 1)
     q = flows.source[f] if pick == fan else flows.part[flows.start[f] + pick]
-    near = 0 if q < 0 else layout.at[q]
+    near = 0 if q < 0 else int(layout.at[q])
     return min(places - 1, max(0, near + dice // 65537 % 17 - 8))
 
 
@@ -160,7 +166,11 @@ def anneal(
     every = np.arange(flows.source.size)
     add_flows(every, 1, 0, 0, flows, layout, grid, walk)
     stamp = every.size
-    flat = 4 * walk.load.sum() // max(1, np.count_nonzero(walk.load)) + 1
+    used = total = 0
+    for each in walk.load:
+        used += int(each > 0)
+        total += int(each)
+    flat = 4 * total // max(1, used) + 1
     queue, queued_at = np.empty(every.size, np.int64), np.full(every.size, -1, np.int64)
     best = layout.at.copy()
     cost = least = heat = spent = warm = 0

@@ -27,7 +27,7 @@ UNIT = 1 << 8
 SWEEPS = 40
 """Sweeps, unless the network is so large that they would take more than `WORK`."""
 
-WORK = 500_000_000
+WORK = 150_000_000
 """Parts that all sweeps together may look at, net by net: a few seconds."""
 
 
@@ -188,7 +188,10 @@ def sweep_once(
         a = part[n]
         saved = weigh(first, nets_of, slot, nets, n, a, score)
         score[a] = -1
-        b = int(np.argmax(score))
+        b = 0
+        for c in range(1, parts):
+            if score[c] > score[b]:
+                b = c
         gain = saved + int(score[b])
         if gain + slack <= 0:
             continue

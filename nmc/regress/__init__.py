@@ -1,0 +1,1 @@
+"""Hardware regression: suites of networks and targets, their baselines, and what moved since."""
