@@ -31,7 +31,10 @@ def fields(cell: Cell) -> dict[str, str]:
         pulses = "".join(f" {port}@{delays[each.state, each.input, port]:.1f}" for port, _ in each.pulses)
         lines.append(f'"{each.state} {each.input} -> {each.after}{pulses}"')
     known = Cell(
-        **{name: getattr(cell, name) for name in ("name", "title", "inputs", "outputs", "jj", "bias", "critical")},
+        **{
+            name: getattr(cell, name)
+            for name in ("name", "title", "inputs", "outputs", "jj", "bias", "critical")
+        },
         transitions=tuple(
             type(each)(
                 each.state,
@@ -85,7 +88,10 @@ def main(arguments: list[str]) -> None:
         cell = standard()[name]
         new = fields(cell)
         low, high = characterise.margins(cell, library()) if cell.outputs else (0.4, 0.4)
-        print(f"{name}: bias -{low:.0%} to +{high:.0%}; " + "; ".join(f"{f} {v}" for f, v in new.items()), flush=True)
+        print(
+            f"{name}: bias -{low:.0%} to +{high:.0%}; " + "; ".join(f"{f} {v}" for f, v in new.items()),
+            flush=True,
+        )
         if "--check" not in arguments:
             TABLE.write_text(rewrite(TABLE.read_text(), name, new))
 

@@ -2,7 +2,7 @@
 
 from nmc.answers.answer import Answer, Document, as_json, finding, findings
 from nmc.answers.lists import codes, explained, passes, target, targets, tools
-from nmc.answers.network import compiled, inspected, simulated, stopped, verified
+from nmc.answers.network import compiled, differs, inspected, simulated, stopped, verified
 from nmc.answers.regression import differing, regressed, updated
 from nmc.answers.studies import explored, fitted
 
@@ -13,6 +13,7 @@ __all__ = [
     "codes",
     "compiled",
     "differing",
+    "differs",
     "explained",
     "explored",
     "finding",

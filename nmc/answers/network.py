@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nmc.backends.backend import Report, Resource
+    from nmc.difference import Difference
     from nmc.driver import Compiled, Inspection, Network, Verification
     from nmc.ir.graph import Graph
     from nmc.passes.energy import LayerCost
@@ -130,7 +131,11 @@ def _costs(costs: Sequence[LayerCost]) -> str:
 
 def _resources(resources: Sequence[Resource]) -> str:
     rows = [
-        [each.name, number(each.used), *([number(each.limit), percent(each.used / each.limit)] if each.limit else ["", ""])]
+        [
+            each.name,
+            number(each.used),
+            *([number(each.limit), percent(each.used / each.limit)] if each.limit else ["", ""]),
+        ]
         for each in resources
     ]
     return table(["resource", "used", "limit", "share"], rows)
@@ -307,5 +312,22 @@ def inspected(seen: Inspection) -> Answer:
         "nodes": [{"name": node.name, "op": type(node.op).__name__} for node in graph.nodes],
         "edges": [asdict(edge) for edge in graph.edges],
         "notes": findings(graph.notes),
+    }
+    return Answer("\n".join(lines), document)
+
+
+def differs(before: str, after: str, found: Sequence[Difference]) -> Answer:
+    """What differs between two models or artifacts, from the network down to bytes."""
+    lines: list[str] = []
+    for level in dict.fromkeys(each.level for each in found):
+        lines += [f"{level.value}:", *(f"  {each}" for each in found if each.level is level), ""]
+    lines.append(
+        f"{count(len(found), 'difference')} between {before} and {after}" if found else "no difference"
+    )
+    document: Document = {
+        "before": before,
+        "after": after,
+        "same": not found,
+        "changes": [{"level": each.level.value, "where": each.where, "what": each.what} for each in found],
     }
     return Answer("\n".join(lines), document)

@@ -30,6 +30,7 @@ for command in (
     network.simulate,
     network.verify,
     network.inspect,
+    network.diff,
     studies.fit,
     studies.explore,
     regression.regress,

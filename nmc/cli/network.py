@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     metavar="bits|bytes|cores=N",
     help="Share out widths of weights and steps so that no more is taken and the least is lost; needs --calibrate.",
 )
-@click.option("--report", is_flag=True, help="Ask the target's own tools what it takes; minutes, for an FPGA.")
+@click.option(
+    "--report", is_flag=True, help="Ask the target's own tools what it takes; minutes, for an FPGA."
+)
 @click.option("--dump-after", multiple=True, metavar="PASS", help="Show the graph after a pass.")
 @click.option("--stop-after", metavar="PASS", help="Show the graph after a pass and stop; write nothing.")
 @click.option("--check", type=FOLDER, metavar="DIR", help="Write nothing; tell what a compile would change.")
@@ -237,3 +239,25 @@ def inspect(*, model: Path, states: dict[str, str], time_axis: int | None, steps
     from nmc import driver
 
     screen().answer(answers.inspected(driver.inspect(model, driver.Hints(states, time_axis, steps_in_file))))
+
+
+@click.command()
+@click.argument("before", type=ANY, metavar="A")
+@click.argument("after", type=ANY, metavar="B")
+@hinted
+@common
+def diff(
+    *, before: Path, after: Path, states: dict[str, str], time_axis: int | None, steps_in_file: int | None
+) -> None:
+    """Tell what differs between two models or artifacts, from the network down to bytes.
+
+    Exit code 1 if anything does.
+    """
+    from nmc import difference, driver
+
+    hints = driver.Hints(states, time_axis, steps_in_file)
+    one, other = difference.open_side(before, hints), difference.open_side(after, hints)
+    found = difference.differences(one, other)
+    screen().answer(answers.differs(one.name, other.name, found))
+    if found:
+        click.get_current_context().exit(REFUSED)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from enum import Enum
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 import nmc
@@ -22,10 +21,10 @@ from nmc.backends.backend import Request
 from nmc.diagnostics import CompileError
 from nmc.driver import Compiled, Hints, Model, Network
 from nmc.engines import GOLDEN, MACHINE, stimulus, variables
+from nmc.ir.flat import flat, nodes_of
 from nmc.ir.graph import Graph
-from nmc.ir.tensor import Tensor
 from nmc.passes.pipeline import Pass
-from nmc.regress.result import Nodes, Result, Text, integers, text_of, value_of
+from nmc.regress.result import Nodes, Result, Text, integers, text_of
 from nmc.regress.suite import Case
 from nmc.sim.arrays import Decode, map_inputs
 from nmc.sim.compare import first_divergence
@@ -221,56 +220,3 @@ def sources_of(target: str) -> Iterator[tuple[str, Text]]:
         is_data = path.is_file() and path.suffix not in {".py", ".pyc"} and "__pycache__" not in path.parts
         if is_data or path.name == "spec.py":
             yield path.relative_to(folder).as_posix(), text_of(path.read_bytes())
-
-
-# ---- graphs and targets as names and values ---------------------------------------------------------------
-
-
-def nodes_of(graph: Graph) -> dict[str, dict[str, str]]:
-    """Every field of every node, the edges and what else a graph says; notes left out."""
-    found = {node.name: {"": type(node.op).__name__, **dict(flat(node.op))} for node in graph.nodes}
-    found["(edges)"] = {
-        f"{edge.src} -> {edge.dst}" + (f" at {edge.port}" if edge.port else ""): f"delay {edge.delay}"
-        for edge in graph.edges
-    }
-    order = value_of(" ".join(node.name for node in graph.nodes))
-    found["(graph)"] = {
-        "order": order,
-        "step": str(graph.step),
-        "latency": str(graph.latency),
-        "stretch": str(graph.stretch),
-        "placement": value_of(str([(s.node, s.start, s.stop, s.core) for s in graph.placement])),
-    }
-    return found
-
-
-def flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every leaf of nested values by its path: fields by name, mappings by key, tensors by digest."""
-    inner = f"{path}." if path else ""
-    match value:
-        case Tensor():
-            yield path, f"{value.number or value.data.dtype} {list(value.shape)} {_tensor(value)}"
-        case Enum():
-            yield path, value.name.lower()
-        case Mapping():
-            content: Mapping[object, object] = value
-            for key, each in content.items():
-                yield from flat(each, inner + str(_plain(key)))
-        case _ if is_dataclass(value):
-            for each in fields(value):
-                yield from flat(getattr(value, each.name), inner + each.name)
-        case tuple():
-            yield path, value_of(str([_leaf(each) for each in value]))
-        case _:
-            yield path, value_of(str(value))
-
-
-def _leaf(value: object) -> object:
-    if is_dataclass(value):
-        return sorted(flat(value))
-    return value.name.lower() if isinstance(value, Enum) else value
-
-
-def _tensor(tensor: Tensor) -> str:
-    flattened = np.asarray(tensor.data).ravel()
-    return str(flattened[0].item()) if flattened.size == 1 else f"#{tensor.digest()[:12]}"

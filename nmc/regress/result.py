@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmc.artifact import npy_bytes, npy_from_bytes, sha256
+from nmc.ir.flat import digest_of
 
 Array = npt.NDArray[Any]
 """Any: traces of every numeric dtype."""
@@ -108,8 +108,6 @@ def traces_from_bytes(content: bytes) -> dict[str, Array]:
 # ---- digests of texts and values --------------------------------------------------------------------------
 
 MOST_LINES = 2_000
-SHORT = 60
-"""Characters up to which a value is kept as it is."""
 
 
 def text_of(content: bytes) -> Text:
@@ -117,16 +115,7 @@ def text_of(content: bytes) -> Text:
     digest = sha256(content)
     if b"\0" in content or content.count(b"\n") > MOST_LINES:
         return Text(digest)
-    return Text(digest, tuple(_short(line) for line in content.split(b"\n")))
-
-
-def value_of(text: str) -> str:
-    """A value's text, or its digest where it is long."""
-    return text if len(text) <= SHORT else f"#{_short(text.encode())}"
-
-
-def _short(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:8]
+    return Text(digest, tuple(digest_of(line) for line in content.split(b"\n")))
 
 
 def first_line(before: Text, after: Text) -> int | None:

@@ -81,7 +81,7 @@ def _failure(said: str, place: Loc) -> Diagnostic:
 
 
 def _names(router: str, log: str) -> str:
-    version = re.search(r"Yosys (\S+)", log)
+    version = re.search(r"Yosys (\d\S*)", log)
     return f"Yosys {version.group(1) if version else ''}".strip() + f", {router}"
 
 

@@ -1,4 +1,4 @@
-"""Threshold neurons as one junction each: a bias current is the threshold, currents of synapses add up in an inductance.
+"""Threshold neurons as one junction each: a bias current sets the threshold, currents of synapses add up.
 
 A pulse drives a current through a synapse, 12 pH and half an ohm for a weight of one, into the soma's junction, and the
 current leaks away in tens of picoseconds. The junction flips, and the neuron gives a pulse, if what comes together
@@ -47,7 +47,7 @@ NARROWEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A neuron: its weights, positive and negative, and the sum from which on it spikes; windows are shared by equals."""
+    """A neuron: its weights, positive and negative, and the weighted sum from which on it spikes."""
 
     weights: tuple[int, ...]
     threshold: int
@@ -131,7 +131,7 @@ def patterns(unit: Unit) -> tuple[tuple[int, ...], ...]:
 
 
 def serves(unit: Unit, bias: float) -> bool:
-    """Whether a neuron with so much bias (uA) gives one pulse where the weighted sum reaches the threshold, else none."""
+    """Whether a neuron with this bias (uA) gives one pulse where the weighted sum reaches the threshold, else none."""
     given = patterns(unit)
     instances = [Instance("N", "NEURON", (*(f"to{k}" for k in range(len(unit.weights))), "out"))]
     pulses: dict[str, tuple[float, ...]] = {}
@@ -228,7 +228,7 @@ def _neuron(cluster: Cluster, k: int, place: Loc) -> Neuron | Diagnostic:
     what = f"`{name}` spikes from {unit.threshold} on with weights {list(unit.weights)}"
     advice = "compile with `--set neuron=counter`"
     if not 1 <= unit.threshold <= most or total > MOST_WEIGHT:
-        limit = f"an analogue neuron has a threshold from 1 to {most} here and absolute weights of {MOST_WEIGHT} together"
+        limit = f"an analogue neuron has thresholds from 1 to {most} here, and weights of {MOST_WEIGHT} in all"
         return error("NMC493", f"{what}; {limit}", place, help=advice)
     found = window(unit)
     if found is None or found[1] - found[0] < NARROWEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nmc.backends.backend import Program, Resource
-from nmc.backends.sfq import files, liberty, verilog
+from nmc.backends.sfq import files, junction_level, liberty, verilog
 from nmc.backends.sfq.cells import Library
 from nmc.backends.sfq.counters import Counter
 from nmc.backends.sfq.files import Port, Schedule, Seen
@@ -108,6 +108,7 @@ def write(lowered: Lowered, schedule: Schedule, library: Library) -> dict[str, b
         "netlist.sdf": verilog.delays(netlist, library),
         "stimulus.txt": verilog.stimulus_text(netlist, pulses),
         "tb.v": verilog.bench(netlist),
+        **junction_level.write(netlist, pulses, slot=schedule.slot),
     }
 
 

@@ -1,4 +1,4 @@
-"""JoSIM as a process, for users who have it: a deck runs, and pulses at its probes are read from the phases it wrote."""
+"""JoSIM as a process, for users who have it: a deck runs, and pulses are read from the phases it wrote."""
 
 from __future__ import annotations
 

@@ -51,6 +51,10 @@ def spec(weight_bits: int) -> TargetSpec:
     return replace(SPEC, weights=WeightFormat((weight_bits,), shift=0, exponents=(0, 0), unscaled=()))
 
 
+PATIENCE = 20_000_000
+"""Synapses of networks that the emulator runs unasked: it loads and runs one PE after the other."""
+
+
 class Numbers(Enum):
     """What neurons compute in; the user's choice."""
 
@@ -148,17 +152,21 @@ def _floats(request: Request) -> tuple[Pass, ...]:
 
 
 def emit(graph: Graph, request: Request) -> Program:
-    """The files for the chip of the request."""
-    chip = CHIPS[request.settings["chip"]]
+    """The files for the chip of the request.
+
+    Raises CompileError (NMC436, NMC437) where the firmware cannot be built or measured.
+    """
     from nmc.backends.spinnaker2.calibrate import measure
     from nmc.backends.spinnaker2.machine import tick_cycles
     from nmc.backends.spinnaker2.replay import record
 
+    chip = chip_named(request.settings["chip"], dead=request.settings["dead"])
+    build.check()
     network = lower(graph, mapping_of(graph, chip=chip))
     kinds = list({pe.kind.name: pe.kind for pe in network.pes}.values())
     elves = build.build(kinds, sram_bytes=chip.sram_bytes)
     images = files.images_of(network)
-    costs = {kind.name: measure(kind, elves[kind.name], sram_bytes=chip.sram_bytes) for kind in kinds}
+    costs = {kind.name: measure(kind, elves[kind.name]) for kind in kinds}
     built = files.Built(elves, images, costs, 0)
     found = files.write(network, built)
     program = files.read(found)
@@ -166,6 +174,7 @@ def emit(graph: Graph, request: Request) -> Program:
     found |= record(program)
     found[files.NETWORK_FILE] = files.describe(network, built)
     fullest = max((each.used for each in images), default=0)
+    assert fullest <= chip.sram_bytes, "the mapping has let a PE overflow"
     resources = (
         Resource("PEs", float(len(network.pes)), float(len(chip.alive))),
         Resource("bytes of the fullest PE", float(fullest), float(chip.sram_bytes)),
@@ -205,5 +214,5 @@ SPINNAKER2 = Backend(
     pipeline=pipeline,
     emit=emit,
     simulate=simulate,
-    witnesses=(Witness("unicorn", ready, witness),),
+    witnesses=(Witness("unicorn", ready, witness, patience=PATIENCE),),
 )

@@ -27,11 +27,16 @@ TIMEOUT = 300
 """Seconds; the first run of a compiler on a machine unpacks what it needs."""
 
 
-def missing() -> str | None:
-    """What to install so that firmware can be built; None if nothing."""
-    if importlib.util.find_spec("ziglang") is None:
-        return "no compiler for the PEs: pip install 'nmc[spinnaker2]'"
-    return None
+def check() -> None:
+    """Raise CompileError (NMC436) if there is no compiler for the firmware, or no emulator to measure it with."""
+    needed = {
+        "ziglang": "no compiler for the firmware",
+        "unicorn": "no emulator to measure the firmware with",
+    }
+    lacking = [message for package, message in needed.items() if importlib.util.find_spec(package) is None]
+    if lacking:
+        advice = "pip install 'nmc[spinnaker2]'"
+        raise CompileError(error("NMC436", " and ".join(lacking), Loc("<command line>"), help=advice))
 
 
 def sources() -> dict[str, bytes]:
@@ -48,11 +53,8 @@ def command(folder: str = ".") -> list[str]:
 def build(kinds: Sequence[Kind], *, sram_bytes: int) -> Mapping[str, bytes]:
     """The ELF of each kind, by its name. Equal kinds and compilers give equal bytes, wherever they are built.
 
-    Raises CompileError: NMC436 without a compiler, NMC437 if the code of a kind is larger than its room.
+    Raises CompileError (NMC437) with what the compiler says, as when the code is larger than its room.
     """
-    lacking = missing()
-    if lacking is not None:
-        raise CompileError(error("NMC436", lacking, Loc("<command line>")))
     with ThreadPoolExecutor(2) as pool:
         elves = pool.map(partial(_build, sram_bytes=sram_bytes), kinds)
         return {kind.name: elf for kind, elf in zip(kinds, elves, strict=True)}

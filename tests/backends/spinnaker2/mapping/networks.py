@@ -16,7 +16,9 @@ WEIGHTS = FixedPoint(8, True, -4)
 Array = npt.NDArray[Any]
 
 
-def ring(size: int, degree: int, *, rewired: float = 0.0, spread: int = 0, seed: int = 0) -> tuple[Array, Array]:
+def ring(
+    size: int, degree: int, *, rewired: float = 0.0, spread: int = 0, seed: int = 0
+) -> tuple[Array, Array]:
     """(pre, post): each neuron reaches `degree` others nearby, some of them `rewired` to anywhere."""
     rng = np.random.default_rng(seed)
     pre = np.repeat(np.arange(size), degree)
@@ -39,7 +41,12 @@ def sparse_of(pre: Array, post: Array, sizes: tuple[int, int], seed: int = 0) ->
     weights = np.random.default_rng(seed).integers(1, 8, pairs.size)
     pre, post = np.divmod(pairs, sizes[1])
     return Sparse(
-        (sizes[0],), (sizes[1],), Tensor(pre), Tensor(post), Tensor(weights, WEIGHTS), Tensor(np.zeros_like(pre))
+        (sizes[0],),
+        (sizes[1],),
+        Tensor(pre),
+        Tensor(post),
+        Tensor(weights, WEIGHTS),
+        Tensor(np.zeros_like(pre)),
     )
 
 
@@ -81,7 +88,9 @@ def dense(pre: int, post: int, seed: int = 0) -> Linear:
     return Linear(Tensor(np.random.default_rng(seed).integers(-100, 100, (post, pre)), WEIGHTS))
 
 
-def conv(in_shape: Shape, channels: int, kernel: int, *, stride: int = 1, groups: int = 1, seed: int = 0) -> Conv:
+def conv(
+    in_shape: Shape, channels: int, kernel: int, *, stride: int = 1, groups: int = 1, seed: int = 0
+) -> Conv:
     """A convolution of a square kernel that keeps the size of the plane, but for its stride."""
     shape = (channels, in_shape[0] // groups, kernel, kernel)
     weight = Tensor(np.random.default_rng(seed).integers(-100, 100, shape), WEIGHTS)

@@ -47,7 +47,9 @@ def test_loads_are_taken_off_as_they_were_added() -> None:
     grid = grid_of(SPINNAKER2_BOARD)
     walk = links_of(grid)
     targets = np.array([5, 700, 7000], np.int64)
-    costs = [add_tree(11, targets, weight, 3, stamp, grid, walk) for stamp, weight in enumerate((2, 7, -7, -2))]
+    costs = [
+        add_tree(11, targets, weight, 3, stamp, grid, walk) for stamp, weight in enumerate((2, 7, -7, -2))
+    ]
     assert not walk.load.any()
     assert sum(costs) == 0
 
