@@ -1,6 +1,6 @@
 """How long SFQ netlists take to compile and to simulate: 30,000 junctions, and a million.
 
-    python bench/bench_sfq.py [--large]
+python bench/bench_sfq.py [--large]
 """
 
 import argparse
@@ -64,20 +64,24 @@ def run(done: Compiled, steps: int) -> None:
     ran = tables.run(events, netlist.outputs)
     seconds = time.process_time() - begun
     rate = ran.events / seconds / 1e6
-    print(f"  {steps} steps: {ran.events:,} pulses in {seconds:.2f} s, {rate:.1f} M/s; {ran.violated} violations")
+    print(
+        f"  {steps} steps: {ran.events:,} pulses in {seconds:.2f} s, {rate:.1f} M/s; {ran.violated} violations"
+    )
 
 
 def main() -> None:
     """Print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--large", action="store_true", help="a million junctions, too")
     large: bool = parser.parse_args().large
     build(2, 2, 1)  # imports
     run(build(64, 16, 10), 200)
     run(build(96, 24, 10), 200)
     if large:
-        run(build(784, 96, 10), 1)
-        run(build(784, 160, 10), 1)
+        run(build(784, 64, 10), 1)
+        run(build(784, 180, 10), 1)
     assert SFQ.target.name == "sfq"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import nmc
@@ -194,7 +195,7 @@ def compile(  # noqa: A001 - the word for it
         losses = layer_errors(real, integer, request.calibration)
     graph = _named(graph, source.name)
     program = backend.emit(graph, request)
-    files = {**_graph_files(graph), **program.files}
+    files = {**_graph_files(graph), LOSSES: _losses_file(losses), **program.files}
     manifest = Manifest(
         nmc=nmc.__version__,
         target=target,
@@ -205,7 +206,14 @@ def compile(  # noqa: A001 - the word for it
         resources={each.name: (each.used, each.limit) for each in program.resources},
         files={name: sha256(content) for name, content in files.items()},
     )
-    return Compiled(Artifact(manifest, files), graph, describe.layers(graph), program.resources, losses, measured_costs(graph, request.calibration))
+    return Compiled(
+        Artifact(manifest, files),
+        graph,
+        describe.layers(graph),
+        program.resources,
+        losses,
+        measured_costs(graph, request.calibration),
+    )
 
 
 def report(artifact: Artifact) -> Report:
@@ -229,6 +237,14 @@ def _named(graph: Graph, name: str) -> Graph:
         for each in graph.notes
     )
     return replace_graph(graph, nodes=nodes, notes=notes)
+
+
+LOSSES = "quantization.json"
+"""The file of an artifact that says what each layer loses to quantization, as the compile measured it."""
+
+
+def _losses_file(losses: Sequence[LayerError]) -> bytes:
+    return f"{json.dumps([asdict(each) for each in losses], indent=1)}\n".encode()
 
 
 def _graph_files(graph: Graph) -> dict[str, bytes]:

@@ -83,7 +83,9 @@ def encode(images: np.ndarray) -> Tensor:
 
 def train(x: Tensor, y: Tensor) -> nn.Sequential:
     """The trained network."""
-    model = nn.Sequential(*(Layer(a, b, t) for a, b, t in zip(SIZES[:-1], SIZES[1:], THRESHOLDS, strict=True)))
+    model = nn.Sequential(
+        *(Layer(a, b, t) for a, b, t in zip(SIZES[:-1], SIZES[1:], THRESHOLDS, strict=True))
+    )
     optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for _ in range(EPOCHS):
@@ -115,7 +117,9 @@ def graph(model: nn.Sequential) -> nir.NIRGraph:
 
 def main() -> None:
     """Train, write `digits.nir`, `test.npz`, `expected.npz` and `meta.json`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     out: Path = parser.parse_args().out
     torch.manual_seed(SEED)

@@ -2,7 +2,7 @@
 
 from nmc.answers.answer import Answer, Document, as_json, finding, findings
 from nmc.answers.lists import codes, explained, passes, target, targets, tools
-from nmc.answers.network import compiled, differs, inspected, simulated, stopped, verified
+from nmc.answers.network import compiled, differs, inspected, reported, simulated, stopped, verified
 from nmc.answers.regression import differing, regressed, updated
 from nmc.answers.studies import explored, fitted
 
@@ -22,6 +22,7 @@ __all__ = [
     "inspected",
     "passes",
     "regressed",
+    "reported",
     "simulated",
     "stopped",
     "target",

@@ -331,3 +331,8 @@ def differs(before: str, after: str, found: Sequence[Difference]) -> Answer:
         "changes": [{"level": each.level.value, "where": each.where, "what": each.what} for each in found],
     }
     return Answer("\n".join(lines), document)
+
+
+def reported(path: Path, size: int) -> Answer:
+    """Where a report was written."""
+    return Answer(f"wrote {path}", {"output": str(path), "bytes": size})

@@ -100,7 +100,8 @@ class Backend:
 
     `emit` takes the graph that the pipeline has made for the same request. `simulate` is the machine: it runs from
     the artifact's program files, never from the graph. `report` asks the target's own tools about an artifact, where
-    there are such tools, and raises CompileError if one is not here.
+    there are such tools, and raises CompileError if one is not here. `pictures` are SVGs by their titles, of what only
+    this target has to show.
     """
 
     target: TargetSpec
@@ -110,3 +111,4 @@ class Backend:
     simulate: Callable[[Artifact, Mapping[str, Array], tuple[str, ...]], SimResult]
     witnesses: tuple[Witness, ...]
     report: Callable[[Artifact], Report] | None = None
+    pictures: Callable[[Artifact], Mapping[str, str]] | None = None

@@ -31,6 +31,7 @@ for command in (
     network.verify,
     network.inspect,
     network.diff,
+    network.report,
     studies.fit,
     studies.explore,
     regression.regress,

@@ -261,3 +261,40 @@ def diff(
     screen().answer(answers.differs(one.name, other.name, found))
     if found:
         click.get_current_context().exit(REFUSED)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER, metavar="DIR")
+@click.option(
+    "--input", "stimulus", type=FILE, metavar="IN.npz", help="Inputs; without, seeded random spikes."
+)
+@click.option("--batch-axis", type=int, metavar="K", help="The axis of samples in IN.npz, if it is not 1.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; else DIR.html."
+)
+@steps_in_file
+@common
+def report(
+    *,
+    folder: Path,
+    stimulus: Path | None,
+    batch_axis: int | None,
+    output: Path | None,
+    steps_in_file: int | None,
+) -> None:
+    """Write one HTML file to look at: layers, activity, the chip, time and energy, and how to reproduce it all."""
+    from nmc import dossier, driver, npz
+    from nmc.whole import write_whole
+
+    told = screen()
+    inputs = None
+    if stimulus is not None:
+        graph = driver.open_network(folder).graph
+        inputs = npz.read(stimulus, graph, batch_axis=batch_axis, steps=steps_in_file).inputs
+    path = output or folder.parent / f"{folder.resolve().name}.html"
+    content = dossier.dossier(
+        folder, inputs, given="" if stimulus is None else str(stimulus), doing=told.doing
+    )
+    write_whole(path, content)
+    told.ready()
+    told.answer(answers.reported(path, len(content)))

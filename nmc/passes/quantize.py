@@ -42,7 +42,7 @@ from nmc.passes.match_spikes import begin, match_spikes
 from nmc.passes.measure import distance, rates
 from nmc.passes.observe import SAMPLES, Observed, at_most, into, observe
 from nmc.passes.repeat_constants import repeat_constants
-from nmc.passes.units import HEADROOM, Frame, Units, with_room
+from nmc.passes.units import HEADROOM, Frame, Units, grid_of, with_room
 from nmc.target import TargetSpec
 
 Array = npt.NDArray[Any]
@@ -323,9 +323,10 @@ def _message(
     width = min(bits, target.message_bits)
     top = (1 << (width - signed)) - 1
     largest = float(np.abs(data).max())
-    exponent = math.ceil(math.log2(largest / top))
-    whole = np.array_equal(data, np.rint(data))
-    number = FixedPoint(width, signed, max(exponent, 0) if whole else exponent)
+    finest = math.ceil(math.log2(largest / top))
+    # Data that lie on a coarser grid, as counts and pixels do, need no finer one: states then have room for more.
+    grid = grid_of(data.astype(np.float64))
+    number = FixedPoint(width, signed, finest if grid is None else max(finest, min(grid, 0)))
     step = math.ldexp(1.0, number.exponent)
     worst = float(np.abs(np.rint(data / step) * step - data).max())
     message = f"input `{node.name}` travels as messages of {width} bits in steps of {step:g}"

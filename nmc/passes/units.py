@@ -203,7 +203,7 @@ def lossless_scale(op: Neuron, incoming: Mapping[str, LinearOp], frame: Frame) -
     Networks that were in the target's own integers already, as lava-dl's are, keep them to the bit: one is then
     one accumulator unit. Others take the finest such grid that fits, for the sake of what decays round.
     """
-    grids = [_grid(w.weight.values, frame.numbers[name].exponent) for name, w in incoming.items()]
+    grids = [grid_of(w.weight.values, frame.numbers[name].exponent) for name, w in incoming.items()]
     used = [grid for grid in grids if grid is not None]
     if not used:
         return None
@@ -215,7 +215,7 @@ def lossless_scale(op: Neuron, incoming: Mapping[str, LinearOp], frame: Frame) -
 
     decays = [op.membrane.decay, None if op.synapse is None else op.synapse.decay]
     own = frame.per_unit.bit_length() - 1
-    steps = [_grid(decay.values, frame.arithmetic.decay_bits) for decay in decays if decay is not None]
+    steps = [grid_of(decay.values, frame.arithmetic.decay_bits) for decay in decays if decay is not None]
     if all(step is None or step >= 0 for step in steps) and exact(own):
         return np.asarray(math.ldexp(1.0, -own))
     unit = min(used)
@@ -228,7 +228,7 @@ def lossless_scale(op: Neuron, incoming: Mapping[str, LinearOp], frame: Frame) -
 
 def _holds(op: LinearOp, number: FixedPoint, unit: int, frame: Frame) -> bool:
     """Whether every weight is a mantissa at the weight unit 2**unit and one exponent more."""
-    grid = _grid(op.weight.values, number.exponent)
+    grid = grid_of(op.weight.values, number.exponent)
     if grid is None:
         return True
     exponent = min(grid - unit, highest_exponent(op, frame.target))
@@ -248,7 +248,7 @@ def _whole(op: Neuron, frame: Frame, unit: int) -> bool:
     return all(np.array_equal(np.rint(values), values) for values in scaled)
 
 
-def _grid(values: npt.NDArray[np.float64], shift: int = 0) -> int | None:
+def grid_of(values: npt.NDArray[np.float64], shift: int = 0) -> int | None:
     """The largest exponent of two of which all values * 2**shift are whole multiples; None if all are zero."""
     used = values[values != 0]
     if used.size == 0:

@@ -38,6 +38,8 @@ class SimResult:
     seconds: float | None = None
     energy: Energy | None = None
     counts: Mapping[str, float] = field(default_factory=dict[str, float])
+    by_step: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    """What each step took, by what it is: (steps, samples)."""
     weights: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property

@@ -88,7 +88,9 @@ WITHOUT_LEAK = ("sfq/digits.nir", "xor/xor.nir")
 CASES = [
     (name, network)
     for name in registry.names()
-    for network in (WITHOUT_LEAK if name == "sfq" else NETWORKS)  # counters of pulses hold no exponential leak
+    for network in (
+        WITHOUT_LEAK if name == "sfq" else NETWORKS
+    )  # counters of pulses hold no exponential leak
 ]
 
 

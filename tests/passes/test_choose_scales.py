@@ -56,7 +56,7 @@ def mantissas(graph: Graph) -> np.ndarray:
 
 def outlying(seed: int = 0) -> np.ndarray:
     """Weights of which one is far larger than the others."""
-    weights = np.random.default_rng(seed).normal(0, 0.1, (6, 40))
+    weights = np.random.default_rng(seed).normal(0, 0.1, (6, 400))
     weights[0, 0] = 1.0
     return weights
 

@@ -96,6 +96,7 @@ def simulate(
         spikes=spikes,
         seconds=seconds,
         energy=Energy(float(done.joules.sum()), BASIS),
+        by_step={"seconds": done.seconds.T, "joules": done.joules.T},
         counts={
             "messages": float(done.messages.sum()),
             "hops": float(done.hops.sum()),

@@ -21,8 +21,10 @@ from nmc.backends.sfq import circuit, decks, ngspice
 from nmc.backends.sfq.circuit import Circuit, Element
 from nmc.backends.sfq.decks import Deck
 from nmc.backends.sfq.netlist import RAIL, Instance
-from nmc.backends.sfq.network import Cluster, Network, Source
-from nmc.diagnostics import CompileError, Diagnostic, Loc, error
+from nmc.backends.sfq.network import Cluster, Network, Source, network_of
+from nmc.diagnostics import CompileError, Diagnostic, Loc, UsageError, error
+from nmc.ir.graph import Graph
+from nmc.ir.ops import output_shape
 from nmc.ir.tensor import Array
 from nmc.sim.trace import SimResult
 
@@ -71,6 +73,10 @@ class Analogue:
     inputs: Mapping[str, tuple[int, ...]]
     neurons: tuple[Neuron, ...]
     outputs: Mapping[str, tuple[tuple[int, ...], tuple[tuple[str, int], ...]]]
+
+
+Run = Callable[[Deck], ngspice.Pulses]
+"""A circuit simulator: from a deck to its pulses."""
 
 
 # ---- one neuron -------------------------------------------------------------------------------------------
@@ -228,7 +234,9 @@ def _neuron(cluster: Cluster, k: int, place: Loc) -> Neuron | Diagnostic:
     what = f"`{name}` spikes from {unit.threshold} on with weights {list(unit.weights)}"
     advice = "compile with `--set neuron=counter`"
     if not 1 <= unit.threshold <= most or total > MOST_WEIGHT:
-        limit = f"an analogue neuron has thresholds from 1 to {most} here, and weights of {MOST_WEIGHT} in all"
+        limit = (
+            f"an analogue neuron has thresholds from 1 to {most} here, and weights of {MOST_WEIGHT} in all"
+        )
         return error("NMC493", f"{what}; {limit}", place, help=advice)
     found = window(unit)
     if found is None or found[1] - found[0] < NARROWEST:
@@ -331,7 +339,7 @@ def measured(
     *,
     bias: float = 1.0,
     noise: bool = False,
-    run: Callable[[Deck], ngspice.Pulses] = ngspice.run,
+    run: Run = ngspice.run,
 ) -> Array:
     """How many pulses each output element gives in each step, in a circuit simulator: (steps, outputs)."""
     found = run(deck(network, steps, bias=bias, noise=noise))
@@ -474,9 +482,9 @@ def simulate(
     return SimResult(by, outputs, {}, {})
 
 
-def witness(network: Analogue, rows: Array) -> Array:
-    """Output pulses in ngspice. Raises RuntimeError where they are not what the bias table promises."""
-    got, wanted = measured(network, rows.tolist()), expected(network, rows)
+def witness(run: Run, network: Analogue, rows: Array) -> Array:
+    """Output pulses in a circuit simulator. Raises RuntimeError where they are not what the bias table promises."""
+    got, wanted = measured(network, rows.tolist(), run=run), expected(network, rows)
     if not np.array_equal(got, wanted):
         step, output = np.argwhere(got != wanted)[0].tolist()
         raise RuntimeError(

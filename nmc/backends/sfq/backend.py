@@ -8,7 +8,7 @@ from functools import partial
 from nmc.artifact import Artifact
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
 from nmc.backends.sfq import emit as emitter
-from nmc.backends.sfq import icarus, machine
+from nmc.backends.sfq import analogue, icarus, josim, junction_level, machine, ngspice
 from nmc.backends.sfq.cells import FEMTO, load
 from nmc.backends.sfq.emit import Choices
 from nmc.backends.sfq.hold import hold, threshold_units
@@ -43,6 +43,7 @@ SETTINGS = (
     Setting("sharing", "on", ("on", "off"), "sums that several neurons need are merged once"),
     Setting("steps", "256", (), "the longest run, for integrating neurons that nothing else bounds"),
     Setting("period", "", (), "ps of a slot; without, the shortest that static timing allows"),
+    Setting("neuron", "counter", ("counter", "analogue"), "counters of pulses, or one junction with a bias current"),
     Setting("cells", "", (), "a TOML file of cells that stand beside the standard ones or replace them"),
 )
 
@@ -100,11 +101,15 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
 
 def emit(graph: Graph, request: Request) -> Program:
     """The files for the cells and choices of the request."""
+    if request.settings["neuron"] == "analogue":
+        return analogue.emit(analogue.of_graph(graph))
     return emitter.emit(graph, load(request.settings["cells"]), choices(request.settings))
 
 
 def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str, ...]) -> SimResult:
     """The machine on an artifact."""
+    if analogue.FILE in artifact.files:
+        return analogue.simulate("machine", analogue.expected, artifact.files, inputs)
     return machine.simulate(artifact.files, inputs, record)
 
 
@@ -114,5 +119,12 @@ SFQ = Backend(
     pipeline=pipeline,
     emit=emit,
     simulate=simulate,
-    witnesses=(Witness("icarus", icarus.ready, icarus.simulate, patience=20_000),),
+    witnesses=(
+        Witness("icarus", icarus.ready, icarus.simulate, patience=20_000),
+        # Junction by junction a step takes seconds: only when they are named.
+        Witness(
+            "ngspice", ngspice.ready, partial(junction_level.simulate, ngspice.run, "ngspice"), patience=0
+        ),
+        Witness("josim", josim.ready, partial(junction_level.simulate, josim.run, "josim"), patience=0),
+    ),
 )

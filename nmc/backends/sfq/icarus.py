@@ -34,6 +34,8 @@ def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str,
     Raises RuntimeError unless it gives the machine's pulses at every output, each at its time, and no violation.
     """
     found = artifact.files
+    if files.NETLIST not in found:
+        raise RuntimeError("analogue neurons have no Verilog: ask for `ngspice` or `josim`")
     schedule = files.read_schedule(found[files.SCHEDULE])
     netlist = files.read_netlist(found[files.NETLIST])
     machine.check_run(schedule, inputs)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from nmc.artifact import Artifact
-from nmc.backends.sfq import circuit, decks, files, machine
+from nmc.backends.sfq import analogue, circuit, decks, files, machine
 from nmc.backends.sfq.cells import FEMTO
 from nmc.backends.sfq.decks import Deck
 from nmc.backends.sfq.files import Schedule
@@ -43,6 +44,8 @@ def simulate(
     Raises RuntimeError unless each output has the machine's pulses, at its times but for one offset and TOLERANCE.
     """
     found = artifact.files
+    if analogue.FILE in found:
+        return analogue.simulate(name, partial(analogue.witness, run), found, inputs)
     schedule = files.read_schedule(found[files.SCHEDULE])
     netlist = files.read_netlist(found[files.NETLIST])
     machine.check_run(schedule, inputs)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nmc.ir.tensor import Array
 
-BLOCK = 96
+BLOCK = 64
 """Columns that are looked at together; all pairs of them are compared."""
 
 

@@ -459,3 +459,19 @@ def deliver(
             boxes[p] += 1
     for p in range(boxes.size):
         counts[p, BATCHES] += (boxes[p] + 31) >> 5
+
+
+@compiled
+def packet_cycles(
+    words: Array, halves: Array, table: Array, first: Array, target: Array, key: Array, cycles: Array
+) -> Array:
+    """The cycles of the packets of each sender at each of its PEs: its rows do not depend on what happened before."""
+    found = np.zeros(target.size, np.float64)
+    counts = np.zeros(COUNTS, np.int64)
+    for s in range(first.size - 1):
+        for k in range(first[s], first[s + 1]):
+            counts[:] = 0
+            take_packet(words, halves, table[target[k]], key[s], 1, counts)
+            for c in range(COUNTS):
+                found[k] += counts[c] * cycles[target[k], c]
+    return found

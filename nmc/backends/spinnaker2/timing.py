@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmc.backends.spinnaker2 import blocks, core
-from nmc.backends.spinnaker2.core import BATCHES, COUNTS, TICKS, take_packet
+from nmc.backends.spinnaker2.core import BATCHES, COUNTS, TICKS, packet_cycles
 from nmc.backends.spinnaker2.files import Program
 from nmc.backends.spinnaker2.mapping.routes import grid_of
 from nmc.backends.spinnaker2.program import Array
@@ -76,22 +76,6 @@ def costs_of(program: Program, table: Array, start: Array, first: Array, target:
         update[:, core.TICKS] + update[:, core.CALLS] * calls + (update[:, core.NEURONS] + dearest) * size
     )
     return Costs(packet, cycles[:, BATCHES], update, longest)
-
-
-@compiled
-def packet_cycles(
-    words: Array, halves: Array, table: Array, first: Array, target: Array, key: Array, cycles: Array
-) -> Array:
-    """The cycles of the packets of each sender at each of its PEs: its rows do not depend on what happened before."""
-    found = np.zeros(target.size, np.float64)
-    counts = np.zeros(COUNTS, np.int64)
-    for s in range(first.size - 1):
-        for k in range(first[s], first[s + 1]):
-            counts[:] = 0
-            take_packet(words, halves, table[target[k]], key[s], 1, counts)
-            for c in range(COUNTS):
-                found[k] += counts[c] * cycles[target[k], c]
-    return found
 
 
 def tick_of(program: Program, costs: Costs, first: Array, target: Array) -> int:

@@ -49,7 +49,10 @@ from nmc.ir.ops import (
 from nmc.ir.program import Instruction, Program, Scalar
 from nmc.ir.tensor import Array, Tensor
 
-_WHO_COULD = "golden runs it; a core that runs software, as those of SpiNNaker2 do, could hold it, fixed circuits cannot"
+_WHO_COULD = (
+    "golden runs it; a core that runs software, as those of SpiNNaker2 do, could hold it, "
+    "and fixed circuits cannot"
+)
 
 
 @dataclass(frozen=True, slots=True)

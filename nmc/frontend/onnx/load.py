@@ -139,25 +139,6 @@ def _rolled(model: ModelIn, trace: Trace, words: str) -> StepNet:
     return replace(rolled.net, notes=(_note(model, "NMC071", found), *_silenced(model, trace)))
 
 
-def _one_step(model: ModelIn, single: Trace, refusals: Sequence[Refusal]) -> Graph:
-    """A model without states and without time: steps over one and the same input, or a network without time."""
-    unrolled = held(single)
-    if unrolled is not None:
-        names = " and ".join(f"`{port.name}`" for port in model.graph.inputs)
-        words = f"{names} enters in each of {unrolled.plan.steps} steps"
-        graph = _finish(model, _rolled(model, unrolled, words), single.plan)
-        ends = set(single.plan.axes)
-        layouts = tuple(
-            replace(each, held=unrolled.plan.steps) if each.name in ends else each for each in graph.layouts
-        )
-        return replace_graph(graph, layouts=layouts)
-    late = [refusal for refusal in refusals if refusal.progress >= TRACED]
-    if late:
-        raise max(late, key=lambda refusal: refusal.progress)
-    _refuse_lost_state(single)
-    return _finish(model, _step_net(model, single, {}, {}), single.plan)
-
-
 def _note(model: ModelIn, code: str, message: str, where: str | None = None) -> Diagnostic:
     return note(code, message, Loc(model.file, where))
 

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from nmc.diagnostics import Loc
+from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.ir.graph import Edge, Node
 from nmc.ir.ops import Flatten, Input, Op, Output, Reshape, Shape, Sparse, Transpose, output_shape
@@ -114,6 +115,15 @@ class Moves:
             name: (0 if isinstance(op, Input) else 2 if isinstance(op, Output) else 1, number)
             for number, (name, op) in enumerate(self.nodes.items())
         }
+        if not nx.is_directed_acyclic_graph(digraph):
+            loop = [str(edge[0]) for edge in nx.find_cycle(digraph)]
+            names = " and ".join(f"`{name}`" for name in loop)
+            raise Refusal(
+                "NMC059",
+                f"{names} need each other within one step, so that as populations they have no order",
+                node=loop[0],
+                help="let what feeds back come from the step before",
+            )
         names = list(nx.lexicographical_topological_sort(digraph, key=rank.__getitem__))
         place = {name: number for number, name in enumerate(names)}
         nodes = tuple(Node(name, self.nodes[name], Loc(self.file, name)) for name in names)

@@ -379,14 +379,10 @@ class Algebra:
             return None
         return self.step(self.subtract(function.args[0], self.number(level)), strict=not bool(np.all(closed)))
 
-    def _clipped(self, op: Scalar, a: Form, b: Form) -> Form | None:
-        """The smaller or larger of a whole number and a constant, where that makes it one of few."""
-        found = self._staircase(op, a, self.constant(b))
-        return found if found is not None else self._staircase(op, b, self.constant(a))
-
     def _staircase(self, op: Scalar, form: Form, bound: Array | None) -> Form | None:
         """A whole number between 0 and a small bound, as the sum of the steps that it reaches."""
-        found = [each for key in form for number in key if isinstance(each := self.atoms[number], Opaque)]
+        shortest = sorted(form, key=len)
+        found = [each for key in shortest for number in key if isinstance(each := self.atoms[number], Opaque)]
         if not found or found[0].op not in WHOLE or bound is None or bound.ndim:
             return None
         function = {(self._atom(found[0]),): np.ones(())}
@@ -432,6 +428,8 @@ class Algebra:
         """A scalar operation on forms."""
         a = args[0]
         b = args[1] if len(args) > 1 else {}
+        if op in {Scalar.MAX, Scalar.MIN} and self.constant(a) is not None:
+            a, b = b, a
         one = self.number(1.0)
         match op:
             case Scalar.ADD:
@@ -460,7 +458,7 @@ class Algebra:
             case Scalar.EQUAL:
                 difference = self.subtract(a, b)
                 return self.subtract(self.step(difference, strict=False), self.step(difference, strict=True))
-            case Scalar.MAX | Scalar.MIN if (stairs := self._clipped(op, a, b)) is not None:
+            case Scalar.MAX | Scalar.MIN if (stairs := self._staircase(op, a, self.constant(b))) is not None:
                 return stairs
             case Scalar.MAX:
                 difference = self.subtract(a, b)

@@ -92,7 +92,9 @@ def _refuse_shared(named: Sequence[tuple[str, int, str]], known: Mapping[str, st
     """Refuse one input for two states, which exporters make of an array that was passed twice."""
     best = {out: max(score for other, score, _ in named if other == out) for out, _, _ in named}
     for into in dict.fromkeys(into for _, _, into in named if into not in known.values()):
-        mine = {out: score for out, score, to in named if to == into and score == best[out] and out not in known}
+        mine = {
+            out: score for out, score, to in named if to == into and score == best[out] and out not in known
+        }
         if len(mine) > 1 and set(mine.values()) == {_PREFIXED}:
             names = " and ".join(f"`{out}`" for out in mine)
             raise Refusal(

@@ -196,7 +196,8 @@ def _axis_of_slots(tiles: Tiles, kept: Kept) -> int | None:
         own = np.moveaxis(np.arange(size).reshape(shape), axis, 0).reshape(count, -1)
         slot_of = {int(row[0]): row for row in own}
         inside = (taken >= 0) & (taken < size)
-        whole = [np.array_equal(slot_of.get(int(row[0])), row) for row in taken[inside[:, 0]]]
+        rows = taken[inside[:, 0]]
+        whole = [int(row[0]) in slot_of and np.array_equal(slot_of[int(row[0])], row) for row in rows]
         if bool((inside == inside[:, :1]).all()) and all(whole):
             return axis
     return None

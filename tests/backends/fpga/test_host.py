@@ -36,12 +36,12 @@ def small(seed: int = 0) -> Graph:
     return compiled(nets.chain(*layers, shape=(6,)), weight_bits="6", lanes="3", weights="runtime")
 
 
-@pytest.mark.parametrize("seed", [105, 110])
+@pytest.mark.parametrize("seed", [105, 110, 111, 122])
 def test_host_runs_random_networks_as_the_machine_does(seed: int, tmp_path: Path) -> None:
     needs(verilator.ICARUS)
     net = random_net(seed)
     design = folder_of(net.graph, tmp_path)
-    inputs = {name: values[:6, :1] for name, values in net.inputs.items()}
+    inputs = {name: values[:4, :1] for name, values in net.inputs.items()}
     expected = machine.result("machine", design, machine.run(design, inputs), inputs, ()).outputs
     with SimulatedPort(tmp_path, verilator.ICARUS) as port:
         found = Host(port, tmp_path).run(inputs)
@@ -76,7 +76,7 @@ def test_weights_are_read_and_written_while_the_design_runs(tmp_path: Path) -> N
     inputs = {"x": (rng.random((8, 1, 6)) < 0.5).astype(np.int64)}
     with SimulatedPort(tmp_path, verilator.ICARUS) as port:
         host = Host(port, tmp_path)
-        np.testing.assert_array_equal(host.weights("fc1"), matrix)
+        assert host.read_weight("fc1", 8, 5) == matrix[8, 5]
         before = host.run(inputs)["y"]
         changed = rng.integers(-32, 32, (5, 9))
         for post, pre in np.ndindex(changed.shape):

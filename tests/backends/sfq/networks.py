@@ -11,7 +11,18 @@ from nmc.backends.backend import Request
 from nmc.driver import Compiled
 from nmc.ir.graph import Edge, Graph, Node
 from nmc.ir.neuron import Comparison, Reset, ResetWhen, SpikeFrom
-from nmc.ir.ops import Fire, Input, Linear, Membrane, Neuron, Output, Signal, SignalKind, Threshold, output_shape
+from nmc.ir.ops import (
+    Fire,
+    Input,
+    Linear,
+    Membrane,
+    Neuron,
+    Output,
+    Signal,
+    SignalKind,
+    Threshold,
+    output_shape,
+)
 from nmc.ir.tensor import Array, Tensor
 
 LARGEST = 7
@@ -20,7 +31,12 @@ ZERO = Tensor(np.float64(0))
 
 
 def neurons(
-    size: int, threshold: Array, *, reset: Reset, comparison: Comparison = Comparison.AT_LEAST, bias: Array | None = None
+    size: int,
+    threshold: Array,
+    *,
+    reset: Reset,
+    comparison: Comparison = Comparison.AT_LEAST,
+    bias: Array | None = None,
 ) -> Neuron:
     """A population that integrates without a leak."""
     fire = Fire(
@@ -85,7 +101,9 @@ def layered(*weights: Array, threshold: float) -> Graph:
 
 def compiled(graph: Graph, settings: Mapping[str, str] | None = None) -> Compiled:
     """The graph on `sfq`, its counters proved for `STEPS`."""
-    return driver.compile(graph, target="sfq", request=Request(settings={"steps": str(STEPS), **(settings or {})}))
+    return driver.compile(
+        graph, target="sfq", request=Request(settings={"steps": str(STEPS), **(settings or {})})
+    )
 
 
 def spikes(seed: int, graph: Graph) -> dict[str, Array]:

@@ -72,6 +72,6 @@ def test_load_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_parse_reads_states_and_windows() -> None:
-    (cell,) = parse(FASTER.replace("0 a -> 0 q@2.25", "0 a -> 1\", \"1 a -> 0 q@2.25"), "here").values()
+    (cell,) = parse(FASTER.replace("0 a -> 0 q@2.25", '0 a -> 1", "1 a -> 0 q@2.25'), "here").values()
     assert cell.states == 2 and cell.storage
     assert cell.window("a", "a") == 3000

@@ -79,5 +79,7 @@ def test_either_and_both_need_no_bits() -> None:
     ("low", "high", "reset", "proved"),
     [(0, 5, Reset.SUBTRACT, True), (0, 9, Reset.SUBTRACT, False), (-1, 5, Reset.SUBTRACT, False), (0, 9, Reset.TO_VALUE, True)],
 )  # fmt: skip
-def test_span_is_proved_for_any_run_where_nothing_grows(low: int, high: int, reset: Reset, proved: bool) -> None:
+def test_span_is_proved_for_any_run_where_nothing_grows(
+    low: int, high: int, reset: Reset, proved: bool
+) -> None:
     assert span(Rule(6, 6, 0, 0, reset, True), low, high, steps=10)[2] is proved

@@ -68,7 +68,14 @@ def test_plan_takes_neurons_that_never_spike_out_of_what_hears_them() -> None:
 
 
 def test_a_slot_is_longer_than_the_longest_path() -> None:
-    made = lower(network_of(compiled(dense()).graph), standard(), own_toggle=True, on_chip=False, sharing=True, steps=12)
+    made = lower(
+        network_of(compiled(dense()).graph),
+        standard(),
+        own_toggle=True,
+        on_chip=False,
+        sharing=True,
+        steps=12,
+    )
     timing = analyse(made.netlist, standard(), margin=MARGIN)
     assert timing.slot > timing.longest
     assert timing.path[0] in made.netlist.inputs

@@ -38,14 +38,20 @@ def test_machine_gives_the_spikes_of_golden(seed: int) -> None:
     "settings", [{"toggle": "library"}, {"sequencer": "on-chip"}, {"sharing": "off"}], ids=str
 )
 @pytest.mark.parametrize("seed", range(100, 105))
-def test_machine_gives_the_spikes_of_golden_in_every_way_to_build(seed: int, settings: dict[str, str]) -> None:
+def test_machine_gives_the_spikes_of_golden_in_every_way_to_build(
+    seed: int, settings: dict[str, str]
+) -> None:
     assert disagreements(seed, settings) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
 def test_machine_gives_the_spikes_of_golden_on_500_networks(block: int) -> None:
-    assert {seed: found for seed in range(1000 + 50 * block, 1050 + 50 * block) if (found := disagreements(seed, {}))} == {}
+    assert {
+        seed: found
+        for seed in range(1000 + 50 * block, 1050 + 50 * block)
+        if (found := disagreements(seed, {}))
+    } == {}
 
 
 def test_a_latch_gives_its_pulse_when_it_is_clocked() -> None:
@@ -62,7 +68,9 @@ def test_a_latch_gives_its_pulse_when_it_is_clocked() -> None:
 def test_violation_names_the_earliest_legal_time() -> None:
     netlist = Netlist("one", (Instance("line", "JTL", ("x", "q")),), ("x",), ("q",))
     window = standard()["JTL"].window("a", "a")
-    run = Tables(netlist, standard(), slot=1000).run(np.array([[0, 0], [window - 1000, 0], [3 * window, 0]]), ())
+    run = Tables(netlist, standard(), slot=1000).run(
+        np.array([[0, 0], [window - 1000, 0], [3 * window, 0]]), ()
+    )
     (found,) = run.violations
     assert (found.instance, found.cell, found.input, found.after) == ("line", "JTL", "a", "a")
     assert (found.time, found.gap, found.legal) == (window - 1000, window - 1000, window)
@@ -85,7 +93,11 @@ def test_simulate_refuses_slots_that_are_too_short() -> None:
 
 
 def test_simulate_refuses_a_run_longer_than_the_counters_are_proved_for() -> None:
-    seed = next(s for s in range(50) if files.read_schedule(compiled(random_network(s)).artifact.files[files.SCHEDULE]).steps)
+    seed = next(
+        s
+        for s in range(50)
+        if files.read_schedule(compiled(random_network(s)).artifact.files[files.SCHEDULE]).steps
+    )
     done = compiled(random_network(seed))
     longer = {name: np.concatenate([a, a]) for name, a in spikes(seed, done.graph).items()}
     with pytest.raises(CompileError) as refused:

@@ -170,7 +170,7 @@ def anneal(
     for each in walk.load:
         used += int(each > 0)
         total += int(each)
-    flat = 4 * total // max(1, used) + 1
+    flat = 16 * total // max(1, used) + 1
     queue, queued_at = np.empty(every.size, np.int64), np.full(every.size, -1, np.int64)
     best = layout.at.copy()
     cost = least = heat = spent = warm = 0
@@ -203,7 +203,8 @@ def anneal(
         if warm < WARM and gain > 0:  # the first losses say how large one is
             heat += gain // WARM
             warm += 1
-        if gain > heat * (left * 1024 // tries) // 1024 * (int(state >> np.uint64(54))) // 1024:
+        cool = left * 1024 // tries
+        if gain > heat * cool // 1024 * cool // 1024 * int(state >> np.uint64(54)) // 4096:
             add_flows(which, -1, flat, stamp, flows, layout, grid, walk)
             swap(layout, p, old)
             add_flows(which, 1, flat, stamp + count, flows, layout, grid, walk)
