@@ -9,7 +9,7 @@ import pytest
 
 from nmc import npz
 from nmc.diagnostics import CompileError, UsageError
-from nmc.ir.graph import Edge, Graph, Layout, Node, replace_graph
+from nmc.ir.graph import Edge, Graph, Layout, Node, OverTime, replace_graph
 from nmc.ir.ops import Input, Output, Signal, SignalKind
 from nmc.sim.arrays import Decode
 from nmc.sim.trace import SimResult
@@ -139,7 +139,7 @@ def test_read_and_write_take_apart_and_join_steps_that_a_file_folds(tmp_path: Pa
 
 def test_count_right_takes_the_last_step_where_the_file_gives_no_other() -> None:
     output = np.array([[[5.0, 0.0]], [[0.0, 1.0]]])
-    graph = replace_graph(GRAPH, layouts=(Layout("out", ("samples", "2"), last=True),))
+    graph = replace_graph(GRAPH, layouts=(Layout("out", ("samples", "2"), over_time=OverTime.LAST),))
     result = SimResult("golden", {"out": output})
     assert npz.count_right(result, np.array([1]), Decode.COUNT, graph=graph) == (1, 1)
     assert npz.count_right(result, np.array([1]), Decode.COUNT) == (0, 1)

@@ -14,6 +14,7 @@ of several). Weights are rounded while training, and gradients pass through the 
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def graph(model: nn.Sequential) -> nir.NIRGraph:
         )
     nodes["output"] = nir.Output(output_type={"output": np.array([SIZES[-1]])})
     names = list(nodes)
-    return nir.NIRGraph(nodes=nodes, edges=list(zip(names, names[1:], strict=False)), metadata={"dt": DT})
+    return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)), metadata={"dt": DT})
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Make `xor.nir` and `test.npz`: exclusive or of two spikes in three threshold units."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -20,7 +21,7 @@ def network() -> nir.NIRGraph:
         "y": nir.Output(output_type={"output": np.array([1])}),
     }
     names = list(nodes)
-    return nir.NIRGraph(nodes=nodes, edges=list(zip(names, names[1:], strict=False)))
+    return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)))
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ ENTRIES: Mapping[str, Entry] = {
         "a counter of pulses cannot hold a neuron",
         "On SFQ a neuron is a counter: it integrates without a leak, or it is cleared in every step; a negative bias "
         "drifts by a constant. An exponential leak, a lower bound, a refractory period, a current that decays or a "
-        "membrane as an output need numbers that pulses do not carry. The nearest neuron that a counter holds is named; "
+        "membrane as an output need numbers that pulses do not carry. The nearest neuron that one holds is named; "
         "`--approximate` takes it and says what that changes.",
         "A LIF layer with tau_mem = 20 steps: train with IF neurons, or see what `--approximate --calibrate data.npz` "
         "costs.",
     ),
     "NMC481": Entry(
         "a neuron is approximated by one that a counter holds",
-        "It was asked for with `--approximate`. Of no leak, a constant drift and a clear in every step the one is taken "
+        "It was asked for with `--approximate`. Of no leak, a constant drift and a clear in every step that is taken "
         "that changes the fewest outputs on the calibration data, all approximated populations together; without data "
         "the one whose decay is nearer.",
         "A decay of 0.98 became no leak, and 3 % of the outputs change: train with IF neurons to lose nothing.",
@@ -29,7 +29,7 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "NMC484": Entry(
         "a file of cells is not what it should be",
-        "`--set cells=FILE` names a TOML file with a table for each cell, in the form of `cells.toml`: ports, junctions, "
+        "`--set cells=FILE` names a TOML file with a table a cell, in the form of `cells.toml`: ports, junctions, "
         "currents, transitions, windows, source. A cell of a standard name replaces that one: its figures may differ, "
         "its ports and what it does may not.",
         '`[JTL]` with `transitions = ["0 a -> 0 q@2.9"]` and all other fields is a faster library\'s JTL.',
@@ -41,14 +41,14 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "NMC486": Entry(
         "pulses come too close",
-        "A cell got a pulse within the window of setup, hold or separation after another one; what it does then is not "
+        "A cell got a pulse within a window of setup, hold or separation after another; what it does then is not "
         "known. Each finding names the cell, its input, the time, and the earliest time that is legal. A netlist in the "
         "slots that static timing gives has no such pulse: `period` was set too short, or files were changed.",
         "`--set period=60` where 245 ps are needed: leave `period` out.",
     ),
     "NMC487": Entry(
         "a run is longer than counters are proved for",
-        "Integrating neurons whose weights do not bound them have counters for `--set steps=` steps; in a longer run one "
+        "Integrating neurons whose weights do not bound them have counters for `--set steps=` steps; beyond them one "
         "could wrap around and give a spike that is none.",
         "1,000 steps of a network compiled for 256: compile with `--set steps=1000`; it adds two bits to its counters.",
     ),

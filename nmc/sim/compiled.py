@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -64,24 +65,15 @@ def compiled_with_rules(make: Callable[[int], Kernel]) -> Kernel:
     return compiled(make(RULES_DIGEST))
 
 
-def callback(function: Kernel, size: int) -> Any:
-    """`function(engine, address, size, table)` as machine code that C calls, `table` being `size` words, uint64.
+@cache
+def callback(function: Kernel) -> Any:
+    """`function(engine, address, size, table)` as machine code that C calls; its `address` is the place of that code.
 
-    Its `address` is a pointer of the type void (*)(void *, uint64_t, uint32_t, void *), the last one to the table.
+    In C it is void (*)(void *, uint64_t, uint32_t, uint64_t *): `table` is words that the function may change.
     """
     library: Any = numba  # what it exports is not in its stubs
-    body, carray = njit(function), library.carray
-
-    def called(engine: Any, address: Any, length: Any, table: Any) -> None:
-        body(0, address, length, carray(table, (size,), types.uint64))
-
-    signature = types.void(types.voidptr, types.uint64, types.uint32, types.voidptr)
-    return library.cfunc(signature)(called)
-
-
-part_of_kernels: Callable[[Kernel], Kernel] = register_jitable
-"""Decorates a function that kernels call: it is compiled into each of them and never kept on disk by itself, so that
-the kernel's digest (`digest_of` the modules of its parts) is all that a change of it must change."""
+    signature = types.void(types.voidptr, types.uint64, types.uint32, types.CPointer(types.uint64))
+    return library.cfunc(signature, cache=True)(function)
 
 
 def _prefetch(_context: Any, array: Any, place: Any) -> Any:

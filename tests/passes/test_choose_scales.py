@@ -34,18 +34,23 @@ OWN_THRESHOLDS = replace(TARGET, neurons=ARITHMETIC)
 
 def real(weights: np.ndarray) -> Graph:
     model = chain(
-        ("w", Linear(Tensor(weights))), ("l", lif((len(weights),), spikes=fire(1.0))), shape=(weights.shape[1],)
+        ("w", Linear(Tensor(weights))),
+        ("l", lif((len(weights),), spikes=fire(1.0))),
+        shape=(weights.shape[1],),
     )
     return choose_neurons(normalize(connect(model)), target=TARGET, unsupported=Unsupported.CUSTOM)
 
 
 def integers(
-    graph: Graph, recipe: Recipe, *, bits: int = 4, data: np.ndarray | None = None, target: TargetSpec = TARGET
+    graph: Graph,
+    recipe: Recipe,
+    *,
+    bits: int = 4,
+    data: np.ndarray | None = None,
+    target: TargetSpec = TARGET,
 ) -> Graph:
     given = {} if data is None else {"x": data}
-    return quantize(
-        graph, target=target, weight_bits=bits, message_bits=8, calibration=given, recipe=recipe
-    )
+    return quantize(graph, target=target, weight_bits=bits, message_bits=8, calibration=given, recipe=recipe)
 
 
 def mantissas(graph: Graph) -> np.ndarray:
@@ -61,7 +66,9 @@ def outlying(seed: int = 0) -> np.ndarray:
     return weights
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: f"{r.calibration.value}-{r.scales.value}-{r.rounding.value}")
+@pytest.mark.parametrize(
+    "recipe", RECIPES, ids=lambda r: f"{r.calibration.value}-{r.scales.value}-{r.rounding.value}"
+)
 @pytest.mark.parametrize("with_data", [False, True])
 def test_every_recipe_gives_a_lawful_network_that_spikes(recipe: Recipe, with_data: bool) -> None:
     graph = real(np.random.default_rng(1).normal(0.1, 0.3, (6, 8)))
@@ -116,10 +123,16 @@ def test_channel_gives_each_row_its_own_scale_where_thresholds_may_differ() -> N
 def test_the_best_recipe_comes_nearer_to_the_model_on_other_data(bits: int) -> None:
     rng = np.random.default_rng(4)
     model = chain(
-        ("a", linear(rng, 24, 32)), ("l", lif((24,))), ("b", linear(rng, 6, 24)), ("m", lif((6,))), shape=(32,)
+        ("a", linear(rng, 24, 32)),
+        ("l", lif((24,))),
+        ("b", linear(rng, 6, 24)),
+        ("m", lif((6,))),
+        shape=(32,),
     )
     graph = choose_neurons(normalize(connect(model)), target=TARGET, unsupported=Unsupported.CUSTOM)
     here, there = spikes(30, 32, (32,), seed=1), {"x": spikes(30, 64, (32,), seed=2)}
     exact = rates(graph, there)
-    plain, best = (distance(exact, rates(integers(graph, r, bits=bits, data=here), there)) for r in (Recipe(), BEST))
+    plain, best = (
+        distance(exact, rates(integers(graph, r, bits=bits, data=here), there)) for r in (Recipe(), BEST)
+    )
     assert best < plain

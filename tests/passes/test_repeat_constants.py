@@ -37,7 +37,9 @@ def test_repeat_constants_keeps_every_spike() -> None:
 def test_repeat_constants_makes_no_share_larger_than_the_other_weights() -> None:
     exact = model(bias=3.0)
     repeated = repeat_constants(exact, {})
-    largest = {n.name: np.abs(n.op.weight.values).max() for n in repeated.nodes if isinstance(n.op, Linear | Sparse)}
+    largest = {
+        n.name: np.abs(n.op.weight.values).max() for n in repeated.nodes if isinstance(n.op, Linear | Sparse)
+    }
     assert largest["l.bias"] <= largest["w"]
     assert repeated_as(exact, repeated) == repeated
 

@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 EXAMPLES = settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -170,6 +170,16 @@ def window(unit: Unit) -> tuple[float, float] | None:
 # ---- a network --------------------------------------------------------------------------------------------
 
 
+def of_graph(graph: Graph) -> Analogue:
+    """The analogue network of a quantized graph: see `build`. Raises UsageError (NMC494) where ngspice is missing."""
+    missing = ngspice.ready()
+    if missing is not None:
+        text = f"bias currents of analogue neurons are measured in ngspice, and {missing}"
+        raise UsageError(error("NMC494", text, Loc("<command line>")))
+    places = {node.name: node.loc for node in graph.nodes}
+    return build(network_of(graph), places, {node.name: output_shape(node.op) for node in graph.nodes})
+
+
 def build(network: Network, places: Mapping[str, Loc], shapes: Mapping[str, tuple[int, ...]]) -> Analogue:
     """The analogue network of threshold units, with the middle of each unit's window as its bias.
 

@@ -7,8 +7,8 @@ from functools import partial
 
 from nmc.artifact import Artifact
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
-from nmc.backends.sfq import emit as emitter
 from nmc.backends.sfq import analogue, icarus, josim, junction_level, machine, ngspice
+from nmc.backends.sfq import emit as emitter
 from nmc.backends.sfq.cells import FEMTO, load
 from nmc.backends.sfq.emit import Choices
 from nmc.backends.sfq.hold import hold, threshold_units
@@ -43,7 +43,12 @@ SETTINGS = (
     Setting("sharing", "on", ("on", "off"), "sums that several neurons need are merged once"),
     Setting("steps", "256", (), "the longest run, for integrating neurons that nothing else bounds"),
     Setting("period", "", (), "ps of a slot; without, the shortest that static timing allows"),
-    Setting("neuron", "counter", ("counter", "analogue"), "counters of pulses, or one junction with a bias current"),
+    Setting(
+        "neuron",
+        "counter",
+        ("counter", "analogue"),
+        "counters of pulses, or one junction with a bias current",
+    ),
     Setting("cells", "", (), "a TOML file of cells that stand beside the standard ones or replace them"),
 )
 
@@ -86,6 +91,7 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     held = partial(
         hold,
         approximate=settings["neurons"] == Unsupported.STOCK.value,
+        weight_bits=weight_bits,
         calibration=request.calibration,
     )
     canonical = frozenset({Fact.CANONICAL})

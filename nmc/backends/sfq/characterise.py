@@ -98,7 +98,7 @@ def bench(
     noise: bool = False,
     seed: int = 1,
 ) -> Deck:
-    """A cell behind two JTLs at each input and before a splitter, a typical load, at each output; pulses (ps, input)."""
+    """A cell behind two JTLs at each input and before a splitter at each output; pulses are (ps, input)."""
     instances = [Instance("DUT", cell.name, cell.ports)]
     for port in cell.inputs:
         instances += [

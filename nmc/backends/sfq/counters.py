@@ -206,7 +206,7 @@ def _held(rule: Rule, pair: tuple[Array, Array], preset: int, bits: int, *, prov
 
 
 def span(rule: Rule, low: int, high: int, *, steps: int) -> tuple[int, int, bool]:
-    """The least and the largest v at the end of a step where a step adds `low` to `high`; proved for any number of steps?
+    """The least and the largest v at the end of a step that adds `low` to `high`, and whether of any run.
 
     A reset to zero or by subtraction leaves v >= 0 behind a spike. Without one v is at most the threshold less one;
     a subtraction leaves more than that only if a step can add more than the threshold.

@@ -240,9 +240,7 @@ class _Making:
                 cluster.sources[k], each.plus.tolist(), each.minus.tolist(), strict=True
             ):
                 for mask, spikes in ((plus, True), (minus, False)):
-                    while mask:
-                        bit = (mask & -mask).bit_length() - 1
-                        mask &= mask - 1
+                    for bit in _bits(mask):
                         found.setdefault(bit, []).append(rails.setdefault((source, spikes), len(rails)))
             for bit in sorted(found):
                 places.append((k, bit))
@@ -378,7 +376,7 @@ class _Making:
         )
 
     def _constant(self, what: str, bit: int) -> int:
-        """A net that gets the pulse of a constant: in slots of their own for even and odd bits, so that carries pass."""
+        """A net that gets the pulse of a constant: even and odd bits have slots of their own, so that carries pass."""
         match what:
             case "start":
                 return self._start(f"p{bit % 2}")

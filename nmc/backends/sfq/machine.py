@@ -37,7 +37,7 @@ BASIS = (
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A pulse at `input` of a cell that came `gap` fs after one at `after`; it may come from `legal` on. Times in fs."""
+    """A pulse at `input` of a cell that came `gap` after one at `after`; it may come from `legal` on. Times in fs."""
 
     instance: str
     cell: str
@@ -50,7 +50,8 @@ class Violation:
     def __str__(self) -> str:
         return (
             f"`{self.instance}` ({self.cell}): a pulse at `{self.input}` at {self.time / FEMTO:.3f} ps, "
-            f"{self.gap / FEMTO:.3f} ps after one at `{self.after}`; the earliest legal time is {self.legal / FEMTO:.3f} ps"
+            f"{self.gap / FEMTO:.3f} ps after one at `{self.after}`; the earliest legal time is "
+            f"{self.legal / FEMTO:.3f} ps"
         )
 
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmc.backends.sfq.counters import Rule
 from nmc.ir.connections import connections
 from nmc.ir.graph import Graph, Node
 from nmc.ir.linear import make_sparse, size_of, synapses
 from nmc.ir.neuron import Comparison
 from nmc.ir.ops import Input, LinearOp, Neuron, output_shape
 from nmc.ir.tensor import Array, Tensor
-
-from nmc.backends.sfq.counters import Rule
 
 
 @dataclass(frozen=True, slots=True, order=True)

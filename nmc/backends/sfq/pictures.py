@@ -39,7 +39,7 @@ STYLE = (
 
 
 def pictures(found: Mapping[str, bytes]) -> dict[str, str]:
-    """SVG by title for an artifact's files: the schematic, where it is small, and the pulses of the example stimulus."""
+    """SVG by title for an artifact's files: the schematic of a small one, and the pulses of the example stimulus."""
     netlist = files.read_netlist(found[files.NETLIST])
     schedule = files.read_schedule(found[files.SCHEDULE])
     tables = Tables(netlist, files.read_cells(found[files.CELLS]), slot=schedule.slot)
@@ -142,14 +142,15 @@ def _svg(width: float, height: float, parts: Sequence[str]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}">'
     )
-    return "\n".join([head, f"<style>{STYLE}</style>", '<rect width="100%" height="100%" fill="#fff" stroke="none"/>', *parts, "</svg>", ""])  # fmt: skip
+    paper = '<rect width="100%" height="100%" fill="#fff" style="stroke:none"/>'
+    return "\n".join([head, f"<style>{STYLE}</style>", paper, *parts, "</svg>", ""])
 
 
 # ---- timing diagram ---------------------------------------------------------------------------------------
 
 
 def timing_diagram(netlist: Netlist, schedule: Schedule, tables: Tables) -> str:
-    """Every pulse at inputs, at the wires of neurons and at outputs while the example stimulus runs; frames as bands."""
+    """Pulses at inputs, at the wires of neurons and at outputs while the example stimulus runs; frames as lines."""
     inputs = example_inputs(schedule)
     steps = next(iter(inputs.values())).shape[0]
     pulses = stimulus(schedule, inputs, steps=steps)
@@ -159,7 +160,7 @@ def timing_diagram(netlist: Netlist, schedule: Schedule, tables: Tables) -> str:
         for k, (net, off) in enumerate(zip(seen.nets, seen.inverted, strict=True))
         if net is not None
     ]
-    ends = {net for net in netlist.outputs}
+    ends = set(netlist.outputs)
     shown = [(net, net) for net in netlist.inputs] + [each for each in neurons if each[1] not in ends]
     shown = [*shown[: MOST_TRAINS - len(netlist.outputs)], *((net, net) for net in netlist.outputs)]
     events = np.array([(time, tables.numbers[net]) for time, net in pulses], np.int64).reshape(-1, 2)
@@ -184,7 +185,8 @@ def timing_diagram(netlist: Netlist, schedule: Schedule, tables: Tables) -> str:
         if marks:
             parts.append(f'<path class="pulse" d="{marks}"/>')
     y = 52 + 18 * len(shown)
-    parts.append(f'<text class="pin" x="150" y="{y}">{(end - begin) / FEMTO:.0f} ps; a step is {schedule.frame / FEMTO:.0f} ps</text>')  # fmt: skip
+    length = f"{(end - begin) / FEMTO:.0f} ps; a step is {schedule.frame / FEMTO:.0f} ps"
+    parts.append(f'<text class="pin" x="150" y="{y}">{length}</text>')
     return _svg(1060, y + 12, parts)
 
 

@@ -68,7 +68,7 @@ def _block(
         matrix[rows, :width] = both
         matrix[i, width] = matrix[j, width] = 1
         rows, width = rows + 1, width + 1
-        _renew(matrix, pairs, best, (i, j, rows - 1), rows, width)
+        _renew(matrix, pairs, best, (i, j, rows - 1), rows=rows, width=width)
         members.append((i, j))
     lists = [np.flatnonzero(matrix[k, :width]).tolist() for k in range(rows)]
     named = [tuple(int(used[k]) if k < len(used) else lines + k - len(used) for k in each) for each in lists]
@@ -77,7 +77,7 @@ def _block(
 
 
 def _renew(
-    matrix: Array, pairs: Array, best: Array, changed: tuple[int, int, int], rows: int, width: int
+    matrix: Array, pairs: Array, best: Array, changed: tuple[int, int, int], *, rows: int, width: int
 ) -> None:
     """What the changed rows now have in common with all rows."""
     some = list(changed)

@@ -63,7 +63,7 @@ def schedule(
     for neuron, sources in heard.items():
         for source in sources:
             hears.setdefault(source, []).append(neuron)
-    taken: dict[tuple[str, int], int] = {neuron: (1 << at) - 1 for neuron in heard}
+    taken: dict[tuple[str, int], int] = dict.fromkeys(heard, (1 << at) - 1)
     source_slot: dict[Source, int] = {}
     read: dict[str, int] = {}
     waiting = sorted(source for source in hears if source.delay or source.node not in counters)

@@ -179,9 +179,10 @@ class _Builder:
     ) -> tuple[list[Source], int, set[int]]:
         """The sources of a PE with their blocks; the slots of its ring; the formats in use."""
         found: dict[int, list[Block]] = defaultdict(list)
+        simd = self._sum_switches(part, set())["SUM_BITS"] == 16
         for link in self.links[part.population]:
             for run in runs.get(link.name, ()):
-                block = self._block(link, run, index, part)
+                block = self._block(link, run, index, part, simd=simd)
                 if block is not None:
                     found[run.source].append(block)
         longest, layouts = 1, set[int]()
@@ -195,7 +196,7 @@ class _Builder:
         ]
         return sources, blocks.slots(longest), layouts
 
-    def _block(self, link: Connection, run: _Run, index: int, part: Part) -> Block | None:
+    def _block(self, link: Connection, run: _Run, index: int, part: Part, *, simd: bool) -> Block | None:
         """The synapses of some rows in the format that takes fewest bytes; None if there are none."""
         op = self.graph[link.name].op
         assert isinstance(op, LinearOp)
@@ -203,17 +204,19 @@ class _Builder:
         rows = run.stop - run.start
         shared = None
         if isinstance(op, Conv):
-            shared = convolution(op, part.neurons, source.neurons, start=run.start, simd=self._simd(part))
+            shared = convolution(op, part.neurons, source.neurons, start=run.start, simd=simd)
         if isinstance(op, Linear):
             columns = source.neurons[run.start : run.stop]
             weights = op.weight.data[np.ix_(part.neurons, columns)].T
-            return matrix_block(weights, delay=link.delay, start=run.start, simd=self._simd(part))
-        block = self._list(link, op, run, index, part)
+            return matrix_block(weights, delay=link.delay, start=run.start, simd=simd)
+        block = self._list(link, op, run, index, part, simd=simd)
         if block is None or shared is None or _size(block) <= _shared_size(op, part.neurons):
             return block
         return Block(int(blocks.Format.CONV), link.delay, run.start, rows, *shared)
 
-    def _list(self, link: Connection, op: LinearOp, run: _Run, index: int, part: Part) -> Block | None:
+    def _list(
+        self, link: Connection, op: LinearOp, run: _Run, index: int, part: Part, *, simd: bool
+    ) -> Block | None:
         if link.name not in self.lists:
             targets = [self.placement.parts[each] for each in self.parts_of[part.population]]
             sources = [self.placement.sources[each] for each in self.by_source[link.src]]
@@ -227,11 +230,8 @@ class _Builder:
             start=run.start,
             stop=run.stop,
             delay=link.delay,
-            simd=self._simd(part),
+            simd=simd,
         )
-
-    def _simd(self, part: Part) -> bool:
-        return self._sum_switches(part, set())["SUM_BITS"] == 16
 
 
 def _further(block: Block) -> int:

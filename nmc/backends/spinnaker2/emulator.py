@@ -49,7 +49,7 @@ class StrayError(RuntimeError):
 # ---- one CPU ------------------------------------------------------------------------------------------------
 
 
-def _count_block(_engine: int, address: int, size: int, table: Any) -> None:
+def count_block(_engine: int, address: int, size: int, table: Any) -> None:
     """On every basic block: its instructions and cycles, and whether it was jumped to.
 
     The table: instructions, cycles, where the last block ended, half words of code; then both sums by half word.
@@ -138,7 +138,7 @@ class Cpu:
 
     def _count_blocks(self) -> None:
         """Have every block counted by machine code: a callback into Python takes longer than the block."""
-        self.counter = callback(_count_block, 4 + 2 * int(self.table[3]))
+        self.counter = callback(count_block)
         handle = ctypes.c_size_t()
         library: Any = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
         engine: Any = self.engine

@@ -83,7 +83,7 @@ def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, step
             refusals.append(refusal.after(traced=single is not None))
         repeats = set() if tracer is None else tracer.space.repeats
     if states and single is not None:
-        raise Refusal("NMC058", "the named states are not in the model")
+        raise refusals[0] if refusals else Refusal("NMC058", "the named states are not in the model")
     for reading in _sequence_readings(model, time_axis, steps):
         trace: Trace | None = None
         try:
@@ -113,7 +113,7 @@ def _without_time(
             if trace is not None:
                 return _held(model, trace)
         except Refusal as refusal:
-            refusals.append(refusal.after(traced=trace is not None))
+            refusals.append(refusal.after(traced=plan is not None and trace is not None))
     if single is None or any(refusal.progress >= TRACED for refusal in refusals):
         return None
     _refuse_lost_state(single)

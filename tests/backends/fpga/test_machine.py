@@ -10,7 +10,8 @@ import pytest
 from nmc.backends.fpga import emit, files, machine
 from nmc.backends.fpga.program import Design
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Output
+from nmc.ir.ops import Conv, Output
+from nmc.ir.tensor import Tensor
 from nmc.sim import golden
 from tests.backends.fpga.nets import Net, compiled, random_net
 from tests.passes import nets
@@ -89,6 +90,18 @@ def test_recurrent_700_200_20_takes_at_most_100_cycles_at_95_events() -> None:
     recurrent = float(ran.fired["hidden"].sum()) / len(values)
     assert 14 <= recurrent <= 18
     assert cycles_a_step(graph, "x", values) <= 100
+
+
+@pytest.mark.parametrize(("lanes", "blocks"), [(4, 1), (2, 2), (1, 4)])
+def test_convolution_takes_valid_taps_times_channels_of_a_lane(lanes: int, blocks: int) -> None:
+    rng = np.random.default_rng(0)
+    pad = ((1, 1), (1, 1))
+    kernel = Conv((1, 6, 6), Tensor(rng.normal(0.2, 0.5, (4, 1, 3, 3))), None, (1, 1), pad, (1, 1), 1)
+    graph = compiled(nets.chain(("c", kernel), ("n", nets.lif((4, 6, 6))), shape=(1, 6, 6)), lanes=str(lanes))
+    taps = (6 * 3 - 2) ** 2  # along an axis three of each of six inputs, less one at either border
+    words = 36 * blocks
+    values = np.ones((6, 1, 1, 6, 6), np.int64)
+    assert cycles_a_step(graph, "x", values) == taps * blocks + words
 
 
 def test_layers_wait_for_one_another_under_back_pressure() -> None:

@@ -14,7 +14,8 @@ from nmc.backends.fpga.machine import Run
 from nmc.backends.fpga.program import Design
 from nmc.sim import golden
 from tests.backends.fpga.many import run_all
-from tests.backends.fpga.nets import Net, random_net
+from tests.backends.fpga.nets import Net, compiled, random_net
+from tests.passes import nets
 
 BATCH = 20
 """Networks in one build of Verilator."""
@@ -110,3 +111,23 @@ def put(found: dict[str, bytes], folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def test_memory_of_more_than_ten_banks_is_read_whole(tmp_path: Path) -> None:
+    needs(verilator.ICARUS)
+    rng = np.random.default_rng(0)
+    graph = compiled(
+        nets.chain(("fc", nets.linear(rng, 128, 200, mean=0.0)), ("lif", nets.lif((128,))), shape=(200,)),
+        weight_bits="2",
+        lanes="1",
+    )
+    design = files.read(files.write(emit.lower(graph, part="ice40-up5k")))
+    weights = design.layers[0].memory("weights")
+    assert weights.depth > 10 * weights.bank
+    inputs = {"x": np.zeros((2, 1, 200), np.int64)}
+    inputs["x"][:, 0, 150::7] = 1
+    net = Net(graph, inputs)
+    verilator.build(verilator.ICARUS, files.write(design), tmp_path)
+    check(
+        net, design, verilator.run(verilator.ICARUS, design, tmp_path, inputs, record=("lif",)), stall=False
+    )

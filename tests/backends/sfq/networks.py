@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def random_network(seed: int) -> Graph:
     nodes = [Node("x", Input(Signal((sizes[0],), SignalKind.REAL)))]
     edges: list[Edge] = []
     source = "x"
-    for k, (pre, post) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for k, (pre, post) in enumerate(pairwise(sizes)):
         nodes.append(Node(f"w{k}", _weights(random, post, pre)))
         edges.append(Edge(source, f"w{k}", int(random.choice([0, 0, 0, 1, 2, 5]))))
         nodes.append(Node(f"n{k}", _population(random, post)))
@@ -96,7 +97,7 @@ def layered(*weights: Array, threshold: float) -> Graph:
         nodes.append(Node(f"n{k}", Threshold((size,), Tensor(np.full(size, threshold)), Comparison.AT_LEAST)))
     nodes.append(Node("y", Output((weights[-1].shape[0],))))
     names = [node.name for node in nodes]
-    return Graph(tuple(nodes), tuple(Edge(a, b) for a, b in zip(names[:-1], names[1:], strict=True)))
+    return Graph(tuple(nodes), tuple(Edge(a, b) for a, b in pairwise(names)))
 
 
 def compiled(graph: Graph, settings: Mapping[str, str] | None = None) -> Compiled:

@@ -61,7 +61,7 @@ def test_cleared_counter_is_a_threshold_unit(weights: list[int], threshold: int,
     st.sampled_from([Reset.SUBTRACT, Reset.TO_VALUE, Reset.NONE]),
     st.integers(0, 2**32),
 )
-def test_integrating_counter_is_the_neuron(
+def test_integrating_counter_is_the_neuron(  # noqa: PLR0917 - one argument a strategy
     weights: list[int], threshold: int, less: int, bias: int, initial: int, reset: Reset, seed: int
 ) -> None:
     array = np.array(weights, np.int64)
@@ -77,8 +77,13 @@ def test_either_and_both_need_no_bits() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "reset", "proved"),
-    [(0, 5, Reset.SUBTRACT, True), (0, 9, Reset.SUBTRACT, False), (-1, 5, Reset.SUBTRACT, False), (0, 9, Reset.TO_VALUE, True)],
-)  # fmt: skip
+    [
+        (0, 5, Reset.SUBTRACT, True),
+        (0, 9, Reset.SUBTRACT, False),
+        (-1, 5, Reset.SUBTRACT, False),
+        (0, 9, Reset.TO_VALUE, True),
+    ],
+)
 def test_span_is_proved_for_any_run_where_nothing_grows(
     low: int, high: int, reset: Reset, proved: bool
 ) -> None:

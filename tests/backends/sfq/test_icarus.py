@@ -33,7 +33,7 @@ def test_icarus_gives_the_machines_pulses_on_50_networks(block: int) -> None:
 
 
 def test_check_pulses_names_the_first_that_only_one_has() -> None:
-    with pytest.raises(RuntimeError, match="sample 2: only Icarus has a pulse on `y` at 0.030 ps"):
+    with pytest.raises(RuntimeError, match=r"sample 2: only Icarus has a pulse on `y` at 0\.030 ps"):
         icarus.check_pulses({"y": np.array([10, 40])}, {"y": np.array([10, 30])}, 2)
 
 

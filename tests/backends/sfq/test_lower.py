@@ -47,11 +47,12 @@ def test_dense_layers_take_few_junctions_a_synapse_and_short_frames(toggle: str,
 
 
 def test_sharing_takes_junctions_away() -> None:
-    sizes = [
-        size(lower(network_of(compiled(dense()).graph), standard(), own_toggle=True, on_chip=False, sharing=on, steps=1).netlist, standard()).jj
-        for on in (True, False)
-    ]  # fmt: skip
-    assert sizes[0] < 0.8 * sizes[1]
+    network = network_of(compiled(dense()).graph)
+    junctions: list[int] = []
+    for on in (True, False):
+        made = lower(network, standard(), own_toggle=True, on_chip=False, sharing=on, steps=1)
+        junctions.append(size(made.netlist, standard()).jj)
+    assert junctions[0] < 0.8 * junctions[1]
 
 
 def test_on_chip_slots_need_one_clock_and_data_only() -> None:
