@@ -76,6 +76,11 @@ def callback(function: Kernel) -> Any:
     return library.cfunc(signature, cache=True)(function)
 
 
+part_of_kernels: Callable[[Kernel], Kernel] = register_jitable
+"""Decorates a function that kernels call: it is compiled into each of them and never kept on disk by itself, so that
+the kernel's digest (`digest_of` the modules of its parts) is all that a change of it must change."""
+
+
 def _prefetch(_context: Any, array: Any, place: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         contents = context.make_array(signature.args[0])(context, builder, arguments[0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Linear, LinearOp, Neuron
+from nmc.ir.ops import Input, Linear, LinearOp, Neuron, Signal, SignalKind
 from nmc.ir.tensor import Tensor
 from nmc.passes.choose_neurons import Unsupported, choose_neurons
 from nmc.passes.choose_scales import BEST, Calibration, Recipe
@@ -26,6 +26,10 @@ def real() -> Graph:
     return choose_neurons(normalize(connect(model)), target=TARGET, unsupported=Unsupported.CUSTOM)
 
 
+def typed(graph: Graph) -> Graph:
+    return graph.replace_nodes({"x": Input(Signal((16,), SignalKind.SPIKE))})
+
+
 def parts() -> tuple[Graph, Neuron, dict[str, LinearOp]]:
     graph = real()
     coarse = quantize(graph, target=TARGET, weight_bits=8, message_bits=8, calibration=X)
@@ -35,12 +39,12 @@ def parts() -> tuple[Graph, Neuron, dict[str, LinearOp]]:
 
 
 def distance(graph: Graph, neuron: Neuron, connections: dict[str, LinearOp]) -> float:
-    stage = begin(graph, observe(graph, X), graph.signals())
+    stage = begin(graph, observe(graph, X), typed(graph).signals())
     return float(_Trial(stage, "l", connections).distance(neuron).sum())
 
 
 def matched(graph: Graph, neuron: Neuron, connections: dict[str, LinearOp], recipe: Recipe) -> Neuron:
-    stage = begin(graph, observe(graph, X), graph.signals())
+    stage = begin(graph, observe(graph, X), typed(graph).signals())
     return match_spikes(stage, "l", neuron, connections, recipe, new_bias=False)
 
 

@@ -416,10 +416,10 @@ def emit(network: Analogue) -> Program:
             "josim.cir": decks.josim(found).encode(),
         },
         (
-            Resource("Josephson junctions", float(junctions), float("inf")),
-            Resource("bias current (mA)", round(current, 3), float("inf")),
-            Resource("static power (mW)", round(current * RAIL / 1000, 4), float("inf")),
-            Resource("step (ns)", STEP / 1000, float("inf")),
+            Resource("Josephson junctions", float(junctions), 0.0),
+            Resource("bias current (mA)", round(current, 3), 0.0),
+            Resource("static power (mW)", round(current * RAIL / 1000, 4), 0.0),
+            Resource("step (ns)", STEP / 1000, 0.0),
         ),
     )
 

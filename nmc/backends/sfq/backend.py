@@ -88,10 +88,16 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         calibration=request.calibration,
     )
     discretize, canonicalize = to_steps(dt=request.dt, preset=request.preset, reset=request.reset)
+
+    def in_integers(graph: Graph) -> Graph:
+        for step in target:
+            graph = step.run(graph)
+        return graph
+
     held = partial(
         hold,
         approximate=settings["neurons"] == Unsupported.STOCK.value,
-        weight_bits=weight_bits,
+        in_integers=in_integers,
         calibration=request.calibration,
     )
     canonical = frozenset({Fact.CANONICAL})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 
-from nmc.backends.sfq.spec import spec
 from nmc.diagnostics import CompileError, Diagnostic, error, note
 from nmc.ir.graph import Graph, Node
 from nmc.ir.linear import Reals, scale_rows
@@ -17,7 +16,6 @@ from nmc.ir.ops import Conv, Fire, Linear, Membrane, Neuron, Op, Sparse, Thresho
 from nmc.ir.tensor import Array, Tensor
 from nmc.passes.calibrate import SAMPLES
 from nmc.passes.measure import outputs_different
-from nmc.passes.quantize import quantize
 
 ZERO = Tensor(np.float64(0))
 NO_STEPS = Tensor(np.int64(0))
@@ -49,12 +47,18 @@ def threshold_units(graph: Graph) -> Graph:
     return graph.replace_nodes(new)
 
 
-def hold(graph: Graph, *, approximate: bool, weight_bits: int, calibration: Mapping[str, Array]) -> Graph:
+def hold(
+    graph: Graph,
+    *,
+    approximate: bool,
+    in_integers: Callable[[Graph], Graph],
+    calibration: Mapping[str, Array],
+) -> Graph:
     """The canonical graph in reals with neurons that integrate without leak, or forget everything in each step.
 
     A decay of one is no leak; a reset that waits for the next step is one in the same step where nothing leaks. What
     is left is refused (NMC480) with the nearest neuron that there is, or becomes it if `approximate`: then a note
-    (NMC481) says what changed, and by how much on the calibration data, rounding to weights of `weight_bits` included.
+    (NMC481) says what changed, and by how much on the calibration data, with what `in_integers` makes of it.
     """
     exact = graph.replace_nodes(
         {node.name: _rewritten(node.op) for node in graph.nodes if isinstance(node.op, Neuron)}
@@ -71,7 +75,7 @@ def hold(graph: Graph, *, approximate: bool, weight_bits: int, calibration: Mapp
     best: tuple[float, Graph, Leak] | None = None
     for leak in leaks:
         near = _approximated(exact, missing, leak)
-        changed = _changed(exact, near, inputs, weight_bits) if inputs else 0.0
+        changed = _changed(exact, in_integers(near), inputs) if inputs else 0.0
         if best is None or changed < best[0]:
             best = (changed, near, leak)
     assert best is not None
@@ -224,11 +228,8 @@ def _near(op: Neuron, fire: Fire, leak: Leak) -> Neuron:
     return replace(op, synapse=None, membrane=membrane, fire=fire)
 
 
-def _changed(exact: Graph, near: Graph, inputs: Mapping[str, Array], weight_bits: int) -> float:
+def _changed(exact: Graph, integers: Graph, inputs: Mapping[str, Array]) -> float:
     """The share of outputs that differ from the model's in reals, once the approximation is in integers."""
     from nmc.sim.golden import simulate  # here: its kernels' compiler takes half a second to import
 
-    integers = quantize(
-        near, target=spec(weight_bits), weight_bits=weight_bits, message_bits=1, calibration=inputs
-    )
     return outputs_different(simulate(exact, inputs), simulate(integers, inputs))

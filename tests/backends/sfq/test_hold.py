@@ -38,6 +38,10 @@ def with_decay(decay: float) -> Neuron:
     return replace(op, membrane=replace(op.membrane, decay=Tensor(np.float64(decay))))
 
 
+def untouched(graph: Graph) -> Graph:
+    return graph
+
+
 def random_data() -> dict[str, np.ndarray]:
     return {"x": np.random.default_rng(0).integers(0, 2, (40, 4, 2)).astype(np.uint8)}
 
@@ -81,7 +85,7 @@ def test_an_exponential_leak_is_refused_with_the_nearest_neuron() -> None:
 def test_lacking_says_what_a_counter_has_not(op: Neuron, said: str) -> None:
     assert any(said in each for each in lacking(op))
     with pytest.raises(CompileError, match=said):
-        hold(network(op), approximate=False, weight_bits=4, calibration={})
+        hold(network(op), approximate=False, in_integers=untouched, calibration={})
 
 
 def test_approximate_takes_what_changes_least_and_says_how_much() -> None:
@@ -97,7 +101,7 @@ def test_approximate_takes_what_changes_least_and_says_how_much() -> None:
 
 
 def test_approximate_without_data_says_that_nothing_was_measured() -> None:
-    near = hold(network(with_decay(0.2)), approximate=True, weight_bits=4, calibration={})
+    near = hold(network(with_decay(0.2)), approximate=True, in_integers=untouched, calibration={})
     (said,) = [note for note in near.notes if note.code == "NMC481"]
     assert "cleared in every step; its effect was not measured" in said.message
     assert "--calibrate" in said.help
@@ -107,7 +111,7 @@ def test_a_late_reset_without_a_leak_is_one_in_the_same_step() -> None:
     op = plain()
     assert op.fire is not None
     late = network(replace(op, fire=replace(op.fire, when=ResetWhen.NEXT_AFTER_INPUT)))
-    held = hold(late, approximate=False, weight_bits=4, calibration={})
+    held = hold(late, approximate=False, in_integers=untouched, calibration={})
     inputs = random_data()
     expected, got = (golden.simulate(each, inputs).outputs["y"] for each in (late, held))
     assert isinstance(held["lif"].op, Neuron) and held["lif"].op.fire == op.fire
@@ -115,5 +119,5 @@ def test_a_late_reset_without_a_leak_is_one_in_the_same_step() -> None:
 
 
 def test_membrane_has_no_decay_where_nothing_leaks() -> None:
-    held = hold(network(with_decay(1.0)), approximate=False, weight_bits=4, calibration={})["lif"].op
+    held = hold(network(with_decay(1.0)), approximate=False, in_integers=untouched, calibration={})["lif"].op
     assert isinstance(held, Neuron) and isinstance(held.membrane, Membrane) and held.membrane.decay is None
