@@ -40,6 +40,8 @@ NOTHING_ASKED = Request()
 
 GRAPH_FILE, TENSORS = "graph.nmc", "tensors"
 GOLDEN, MACHINE = "golden", "machine"
+COMPILED = np.float32
+"""The precision of reals that were compiled: chips have no other. Integers do not ask."""
 
 STIMULUS_STEPS, STIMULUS_SAMPLES, STIMULUS_SEED = 64, 2, 0
 STIMULUS_RATES = (0.25, 0.5, 0.9)
@@ -137,7 +139,8 @@ def simulate(
     late, slow = graph.latency, graph.stretch
     given = {name: _lengthened(array, steps, -(-late // slow)) for name, array in inputs.items()}
     if engine == GOLDEN:
-        result = _golden(graph, given, record=tuple(wanted.values()), dtype=dtype, progress=progress)
+        precision = dtype if network.artifact is None else COMPILED
+        result = _golden(graph, given, record=tuple(wanted.values()), dtype=precision, progress=progress)
     else:
         spaced = {name: spread(array, slow) for name, array in given.items()}
         result = _run(_artifact(network, engine), spaced, engine=engine, record=tuple(wanted.values()))
@@ -387,8 +390,7 @@ def _first_active(
     """Golden on the first inputs under which every population spikes, else on those with the fewest silent."""
     best: tuple[Mapping[str, Array], SimResult] | None = None
     for inputs in tried:
-        # Reals that were compiled are single precision on every chip; integers do not ask.
-        result = _golden(graph, inputs, record=record, dtype=np.float32)
+        result = _golden(graph, inputs, record=record, dtype=COMPILED)
         if best is None or _silent(result) < _silent(best[1]):
             best = (inputs, result)
         if not _silent(result):

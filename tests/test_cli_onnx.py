@@ -115,7 +115,7 @@ def done(result: Result) -> str:
 def test_inspect_lists_what_was_inferred_of_a_step(run: Nmc) -> None:
     shown = done(run("inspect", "step.onnx"))
     assert "NMC070" in shown
-    assert "`v` is the state that `v_out` updates" in shown
+    assert "`v_out` is the next `v`" in shown
     assert "states: v_out is over.v and begins with v" in shown
     assert "NMC077" in shown
 

@@ -126,7 +126,8 @@ def _costs(costs: Sequence[LayerCost]) -> str:
     of = "a step in which all spikes" if costs[0].steps == 1 else f"{costs[0].steps} steps of a sample"
     head = ["layer", "memory bits", "bit budget", "synaptic operations", "times bits", "energy"]
     each = number(round(budget / synapses, 1)) if synapses else "0"
-    return f"{table(head, rows)}\nfor {of}; Bit Budget {each} a synapse; energy estimated with the figures of {HOROWITZ}"
+    basis = f"energy estimated with the figures of {HOROWITZ}"
+    return f"{table(head, rows)}\nfor {of}; Bit Budget {each} a synapse; {basis}"
 
 
 def _resources(resources: Sequence[Resource]) -> str:

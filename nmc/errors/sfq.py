@@ -27,6 +27,13 @@ ENTRIES: Mapping[str, Entry] = {
         "it open, from the longest run, `--set steps=`. No counter beyond 40 bits is built.",
         "A bias of 1e9 in every step over 4,096 steps: give a coarser weight grid or shorter runs.",
     ),
+    "NMC483": Entry(
+        "the length of runs bounds a counter",
+        "An integrating neuron that inhibition can pull down without end, or to which a step can add more than its "
+        "threshold, has no range that holds forever. Its counter is as wide as `--set steps=` steps can make it need; "
+        "a longer run is refused (NMC487), never wrapped around.",
+        "Mixed weights into IF neurons: give the steps of your task, `--set steps=16`, and counters become narrower.",
+    ),
     "NMC484": Entry(
         "a file of cells is not what it should be",
         "`--set cells=FILE` names a TOML file with a table a cell, in the form of `cells.toml`: ports, junctions, "
@@ -42,8 +49,8 @@ ENTRIES: Mapping[str, Entry] = {
     "NMC486": Entry(
         "pulses come too close",
         "A cell got a pulse within a window of setup, hold or separation after another; what it does then is not "
-        "known. Each finding names the cell, its input, the time, and the earliest time that is legal. A netlist in the "
-        "slots that static timing gives has no such pulse: `period` was set too short, or files were changed.",
+        "known. Each finding names the cell, its input, the time, and the earliest time that is legal. A netlist in "
+        "the slots that static timing gives has no such pulse: `period` was set too short, or files were changed.",
         "`--set period=60` where 245 ps are needed: leave `period` out.",
     ),
     "NMC487": Entry(

@@ -23,7 +23,7 @@ from nmc.passes.calibrate import Range, calibrate
 from nmc.passes.choose_scales import Recipe
 from nmc.passes.knapsack import Choice, Pick, frontier, lower_bound
 from nmc.passes.measure import distance, in_reals, rates
-from nmc.passes.observe import at_most, into
+from nmc.passes.observe import SAMPLES, at_most, into
 from nmc.passes.quantize import AtWidth, Lower, messages, quantize, with_constants
 from nmc.passes.units import HEADROOM
 from nmc.target import TargetSpec
@@ -41,6 +41,9 @@ FINALISTS = 3
 
 NEAR_ONE = math.sqrt(2.0)
 """At most what a real one is worth in a population's integers, whose unit is chosen so (`units.Units`)."""
+
+CLEARLY = 0.9
+"""A mixed allocation is taken where it loses at most this share of what one width for all loses."""
 
 Cores = Callable[[Graph], int]
 """How many cores an integer graph takes; raises CompileError if there are not so many."""
@@ -145,7 +148,7 @@ def allocate_bits(
     """
     data = at_most(graph, calibration)
     measured = measure(graph, integers, target, data)
-    trial = _Trial(graph, integers, data)
+    trial = _Trial(graph, integers, at_most(graph, calibration, samples=4 * SAMPLES))
     finalists: list[tuple[Pick, int]] = []
     bounds: list[float] = []
     for steps, lost in measured.steps.items():
@@ -173,6 +176,8 @@ def allocate_bits(
     tried = [*finalists[:FINALISTS], *([uniform] if uniform is not None else [])]
     losses = [trial.loss(_widths(pick, measured), steps) for pick, steps in tried]
     best = int(np.argmin(losses))
+    if uniform is not None and losses[best] > CLEARLY * losses[-1]:
+        best = len(losses) - 1  # a gain this small may be the data's
     pick, steps = tried[best]
     return Allocation(
         _widths(pick, measured),

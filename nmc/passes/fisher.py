@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nmc.ir.graph import Graph
 from nmc.ir.linear import Reals
 from nmc.ir.ops import LinearOp
-from nmc.passes.measure import in_reals
+from nmc.passes.measure import in_model_units
 
 Array = npt.NDArray[Any]
 
@@ -47,16 +47,13 @@ def fisher(graph: Graph, data: Mapping[str, Array], *, samples: int = SAMPLES) -
     return total
 
 
-def expected_loss(information: Mapping[str, Reals], real: Graph, integer: Graph, links: tuple[str, ...]) -> float:
+def expected_loss(
+    information: Mapping[str, Reals], real: Graph, integer: Graph, links: tuple[str, ...]
+) -> float:
     """What rounding the weights of some connections is expected to move the outputs, squared: sum of F * error**2.
 
-    The integer weights are taken in the model's units, after the one factor by which their population was scaled.
+    The integer weights are taken in the model's units, after the factor by which each row was scaled.
     """
-    exact = [real[name].op for name in links]
-    coarse = [in_reals(integer[name].op) for name in links]
-    a = np.concatenate([op.weight.values.ravel() for op in exact if isinstance(op, LinearOp)])
-    b = np.concatenate([op.weight.values.ravel() for op in coarse if isinstance(op, LinearOp)])
-    size = float(b @ b)
-    factor = float(a @ b) / size if size > 0 else 1.0
+    exact, coarse = in_model_units(real, integer, links)
     weight = np.concatenate([information[name].ravel() for name in links])
-    return float(np.sum(weight * np.square(a - factor * b)))
+    return float(np.sum(weight * np.square(exact - coarse)))

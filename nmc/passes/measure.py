@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from nmc.ir.connections import connections
 from nmc.ir.graph import Graph
+from nmc.ir.linear import Reals
 from nmc.ir.ops import Conv, Linear, Neuron, Op, Sparse
 from nmc.ir.tensor import Tensor
 from nmc.passes.calibrate import SAMPLES
 from nmc.passes.repeat_constants import repeated_as
+from nmc.passes.units import of_weights, row_count
 from nmc.sim.arrays import is_integer, to_mantissas
 from nmc.sim.trace import SimResult
 
@@ -55,7 +57,7 @@ def layer_errors(
             key = f"{name}.spikes"
             own = _different(exact.trace[key], got.trace[key]) if key in exact.trace else None
             output = outputs_different(exact, got)
-        errors.append(LayerError(name, _weight_error(real, integer, name, names), own, output))
+        errors.append(LayerError(name, _weight_error(real, integer, names), own, output))
     return tuple(errors)
 
 
@@ -96,19 +98,29 @@ def outputs_different(a: SimResult, b: SimResult) -> float:
     return max(shares, default=0.0)
 
 
-def _weight_error(real: Graph, integer: Graph, name: str, names: set[str]) -> float:
-    """Relative error of all weights into `name`, after the one factor that quantization multiplied them by."""
-    exact = [real[n].op for n in sorted(names)]
-    coarse = [integer[n].op for n in sorted(names)]
-    if not exact:
-        return 0.0
-    a = np.concatenate([op.weight.values.ravel() for op in exact if isinstance(op, Linear | Sparse | Conv)])
-    b = np.concatenate([op.weight.values.ravel() for op in coarse if isinstance(op, Linear | Sparse | Conv)])
-    size = float(b @ b)
-    if size == 0.0 or not a.any():
-        return 0.0
-    factor = float(a @ b) / size
-    return float(np.sqrt(np.mean(np.square(a - factor * b)) / np.mean(np.square(a))))
+def _weight_error(real: Graph, integer: Graph, links: set[str]) -> float:
+    """Relative error of all weights into a population."""
+    exact, coarse = in_model_units(real, integer, sorted(links))
+    size = float(np.mean(np.square(exact))) if exact.size else 0.0
+    return float(np.sqrt(np.mean(np.square(exact - coarse)) / size)) if size > 0 else 0.0
+
+
+def in_model_units(real: Graph, integer: Graph, links: Sequence[str]) -> tuple[Reals, Reals]:
+    """The weights of connections into one population, flattened, in reals and as their integers stand for them.
+
+    Integers are taken times the one factor of their row (neuron or channel) by which they come nearest.
+    """
+    parts: list[tuple[Array, Array, Array]] = [(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))]
+    for name in links:
+        exact, coarse = real[name].op, integer[name].op
+        assert isinstance(exact, Linear | Sparse | Conv) and isinstance(coarse, Linear | Sparse | Conv)
+        rows = np.arange(row_count(exact))
+        of_each = np.broadcast_to(of_weights(rows, exact), exact.weight.shape)
+        parts.append((exact.weight.values.ravel(), coarse.weight.values.ravel(), of_each.ravel()))
+    a, b, row = (np.concatenate(column) for column in zip(*parts, strict=True))
+    size = np.bincount(row, b * b)
+    factor = np.divide(np.bincount(row, a * b), size, out=np.ones_like(size), where=size > 0)
+    return a, factor[row] * b if row.size else b
 
 
 def in_reals(op: Op) -> Op:

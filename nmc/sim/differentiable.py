@@ -344,6 +344,7 @@ class _Walk:
         if self.x.integer or margin is None or not margin.requires_grad:
             return spikes
         torch = self.torch
+        margin = torch.where(torch.isfinite(margin), margin, torch.zeros_like(margin))
         scale = threshold.detach().abs()
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))
         soft = torch.atan(torch.pi / 2 * STEEPNESS * margin / scale) / torch.pi

@@ -1,8 +1,10 @@
 """What a design takes of a part before anything is synthesized: LUT4s, block RAMs, multipliers.
 
-The shape of the estimate follows the RTL: bits of sums in all lanes, bits of states in the pipeline, LUT memory. Its
-weights were fitted to Yosys 0.23 `synth_ecp5` on ten designs of 67 to 546 neurons, 1 to 64 lanes and weights of 4 to 8
-bits: LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4, off by 15 % at most on them.
+The shape of the estimate follows the RTL: bits of sums in all lanes, bits of states in the pipeline, sums of convolutions,
+and memories in LUTs, counted as the synthesizer makes them. Weights have the least largest error on designs that were
+synthesized with Yosys 0.23: for ECP5 twelve (dense, recurrent, convolutional, with synaptic currents, with multipliers; 28
+to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4), off by 14 % at most; for iCE40
+nine (SB_LUT4), by 13 %.
 """
 
 from __future__ import annotations
@@ -12,14 +14,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmc.backends.fpga.program import Design, Io, Layer
+from nmc.backends.fpga.program import Design, Io, Layer, index_bits
+from nmc.backends.fpga.spec import PARTS
 from nmc.ir.tensor import Array
 
-LUTS = np.array([1.48, 18.4, 1.23])
-"""LUT4s per unit of `features`."""
+LUTS = {
+    "ecp5-85": np.array([4.72, 10.37, 4.68, 7.75, 0.84]),
+    "ice40-up5k": np.array([3.03, 17.99, 0.0, 2.62, 0.0]),
+}
+"""LUT4s per unit of `features`, for each part."""
 
 SHALLOW = 32
-"""Up to so many words a memory stands in LUTs instead of block RAM."""
+"""Up to so many words a memory of constants stands in LUTs instead of block RAM."""
+
+LUT_RAMS_A_BLOCK = 32
+"""So many LUT RAMs of 16 words of 4 bits cost Yosys as much as a block RAM (brams.txt, lutrams.txt of ECP5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,25 @@ class Cost:
 
 def design_cost(design: Design) -> Cost:
     """The whole design."""
-    counted = queue_features(design) + sum(features(layer) for layer in design.layers)
-    blocks = sum(_layer_blocks(layer) for layer in design.layers) + _queue_blocks(design)
+    counted = sum(features(layer) for layer in design.layers)
+    memories = [each for layer in design.layers for each in _memories(layer)] + _queues(design)
+    lut_memory = sum(
+        6 * _lut_rams(words, bits) for words, bits in memories if _in_luts(words, bits, design.part)
+    )
+    lut_memory += sum(
+        6 * _lut_rams(layer.words, _sum_bits(layer)) for layer in design.layers if _unclocked(layer)
+    )
+    counted = np.append(counted, lut_memory)
+    blocks = sum(
+        _blocks(words, bits, design.part)
+        for words, bits in memories
+        if not _in_luts(words, bits, design.part)
+    )
+    blocks += sum(_constant_blocks(layer) for layer in design.layers)
     multipliers = sum(_multipliers(layer) for layer in design.layers)
-    luts = float(counted @ LUTS) + sum(_change_luts(layer, design.runtime) for layer in design.layers)
+    luts = float(counted @ LUTS[design.part]) + sum(
+        _change_luts(layer, design.runtime) for layer in design.layers
+    )
     if design.io is Io.UART:
         luts += LINK_LUTS
     return Cost(luts, float(blocks + (design.io is Io.UART)), float(multipliers))
@@ -56,60 +80,64 @@ def _change_luts(layer: Layer, runtime: bool) -> float:
 
 
 def features(layer: Layer) -> Array:
-    """Of a layer: bits of sums, bits of states in the pipeline, LUTs of memory."""
-    sums = layer["P"] * layer["SUM_BITS"]
-    states = layer["U"] * (layer["V_BITS"] + layer["SYNAPSE"] * layer["I_BITS"])
-    memory = 0
-    if not layer["BLOCK"] and layer.words > 1:
-        memory += (1 + (layer.words <= SHALLOW)) * _lut_memory(layer.words, sums)
-    if layer.sweep <= SHALLOW:
-        memory += _lut_memory(layer.sweep, states)
-    return np.array([sums, states, memory])
+    """Of a layer: bits of sums, bits of membranes and of synaptic currents in the pipeline, of sums of
+    a convolution."""
+    current = layer["U"] * layer["SYNAPSE"] * layer["I_BITS"]
+    return np.array(
+        [_sum_bits(layer), layer["U"] * layer["V_BITS"], current, layer["CONV"] * _sum_bits(layer)]
+    )
 
 
-def queue_features(design: Design) -> Array:
-    """Of the queues behind forks: those that stand in LUTs."""
-    memory = sum(_lut_memory(depth, bits) for depth, bits in _queues(design) if 0 < depth <= SHALLOW)
-    return np.array([0, 0, memory])
+def _sum_bits(layer: Layer) -> int:
+    return layer["P"] * layer["SUM_BITS"]
 
 
-def _lut_memory(words: int, bits: int) -> int:
-    """LUTs of a memory of TRELLIS_DPR16X4: sixteen words of four bits in six."""
-    return 6 * math.ceil(words / 16) * math.ceil(bits / 4)
+def _unclocked(layer: Layer) -> bool:
+    """Whether sums are read without a clock, which no block RAM does."""
+    return not layer["BLOCK"] and layer.words > 1
+
+
+def _memories(layer: Layer) -> list[tuple[int, int]]:
+    """Words and bits of the memories that are read with a clock: sums, the sums of the last step, states, the queue."""
+    each = layer["V_BITS"] + layer["SYNAPSE"] * layer["I_BITS"] + layer["REFRACTORY"] * layer["WAIT_BITS"]
+    mask = layer["U"] if layer["U"] > 1 else 0
+    queued = 1 + index_bits(layer["N"]) + mask + (0 if layer["FIRE"] else layer["U"] * layer["V_BITS"])
+    found = [(layer.words, _sum_bits(layer)), (layer.sweep, layer["U"] * each), (layer.queue_depth, queued)]
+    if layer["BLOCK"]:
+        found.append((layer.words, _sum_bits(layer)))
+    return [(words, bits) for words, bits in found if words > 1]
+
+
+def _in_luts(words: int, bits: int, part: str) -> bool:
+    """Whether a memory stands in LUT RAM: where that costs Yosys no more than block RAM. An iCE40 has none."""
+    if part == "ice40-up5k":
+        return False
+    return _lut_rams(words, bits) <= LUT_RAMS_A_BLOCK * _blocks(words, bits, part)
+
+
+def _lut_rams(words: int, bits: int) -> int:
+    """TRELLIS_DPR16X4 of a memory, six LUT4s each."""
+    return math.ceil(words / 16) * math.ceil(bits / 4)
 
 
 def _queues(design: Design) -> list[tuple[int, int]]:
     """Words and bits of every queue that is not a layer's own."""
     legs = [leg for layer in design.layers for leg in layer.legs] + [sink.leg for sink in design.sinks]
-    return [(leg.depth, design.word_bits(leg.src)) for leg in legs]
+    return [(leg.depth, design.word_bits(leg.src)) for leg in legs if leg.depth]
 
 
-def _layer_blocks(layer: Layer) -> int:
-    blocks = sum(
+def _constant_blocks(layer: Layer) -> int:
+    """Block RAMs of weights, tables and parameters."""
+    return sum(
         math.ceil(m.width / m.slice) * math.ceil(m.depth / m.bank)
         for m in layer.memories
         if m.depth > SHALLOW
     )
-    state = layer["U"] * (layer["V_BITS"] + layer["SYNAPSE"] * layer["I_BITS"])
-    if layer.sweep > SHALLOW:
-        blocks += _blocks(layer.sweep, state)
-    if layer["BLOCK"]:
-        blocks += _blocks(layer.words, layer["P"] * layer["SUM_BITS"])
-    if layer.words > SHALLOW:
-        blocks += _blocks(layer.words, layer["P"] * layer["SUM_BITS"])
-    if layer.queue_depth > SHALLOW:
-        blocks += 1
-    return blocks
 
 
-def _queue_blocks(design: Design) -> int:
-    return sum(_blocks(depth, bits) for depth, bits in _queues(design) if depth > SHALLOW)
-
-
-def _blocks(words: int, bits: int) -> int:
-    """Block RAMs of 18 Kbit in the shape that takes fewest."""
-    shapes = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-    return min(math.ceil(words / deep) * math.ceil(bits / wide) for deep, wide in shapes)
+def _blocks(words: int, bits: int, part: str) -> int:
+    """Block RAMs of a memory in the shape that takes fewest."""
+    return min(math.ceil(words / deep) * math.ceil(bits / wide) for deep, wide in PARTS[part].shapes)
 
 
 def _multipliers(layer: Layer) -> int:

@@ -12,6 +12,7 @@ from nmc.backends.sfq import emit as emitter
 from nmc.backends.sfq.cells import FEMTO, load
 from nmc.backends.sfq.emit import Choices
 from nmc.backends.sfq.hold import hold, threshold_units
+from nmc.backends.sfq.prove import prove
 from nmc.backends.sfq.spec import SFQ as SPEC
 from nmc.backends.sfq.spec import WEIGHT_BITS, spec
 from nmc.diagnostics import Loc, UsageError, error
@@ -78,7 +79,7 @@ def choices(settings: Mapping[str, str]) -> Choices:
 def pipeline(request: Request) -> tuple[Pass, ...]:
     """The passes for a request with complete settings. Nothing is placed: a netlist is one chip."""
     settings = request.settings
-    choices(settings)
+    wanted = choices(settings)
     weight_bits = int(settings["weight_bits"])
     *target, _ = to_target(
         spec(weight_bits),
@@ -108,6 +109,13 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         *to_populations(bias_source=False, stretch=request.stretch),
         Pass("hold", held, canonical, frozenset(), {"neurons": settings["neurons"]}),
         *target,
+        Pass(
+            "prove",
+            partial(prove, steps=wanted.steps),
+            frozenset({Fact.CANONICAL, Fact.QUANTIZED, Fact.DELAYS_LOWERED}),
+            frozenset(),
+            {"steps": settings["steps"]},
+        ),
     )
 
 

@@ -502,7 +502,8 @@ def _identifiers(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     used: set[str] = set()
     for name in names:
-        plain = re.sub(r"\W", "_", name, flags=re.ASCII) or "x"
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        plain = plain if re.match("[A-Za-z]", plain) else f"x{plain}"
         text, number = plain, 1
         while text in used:
             number += 1

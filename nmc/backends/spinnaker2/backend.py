@@ -116,7 +116,12 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
         Pass("prove_sums", prove_sums, lowered, frozenset(), {}),
         Pass(
             "place",
-            partial(place, chip=chip, partitioner=Partitioner(settings["partitioner"])),
+            partial(
+                place,
+                chip=chip,
+                partitioner=Partitioner(settings["partitioner"]),
+                calibration=request.calibration,
+            ),
             lowered,
             frozenset({Fact.PLACED}),
             {"chip": chip.name, "partitioner": settings["partitioner"]},

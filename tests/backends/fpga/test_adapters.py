@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,31 @@ def test_serial_line_is_on_the_pins_of_a_board() -> None:
         assert all(pin in found[name].decode() for pin in pins)
         clock = adapters.BOARDS[part].clock_hz
         assert clock % adapters.BAUD == 0 and f"CLOCK = {clock}".encode() in found["top_uart.sv"]
+
+
+@pytest.mark.parametrize("io", [Io.AXI, Io.UART])
+def test_folder_simulates_its_ports_by_itself(io: Io, tmp_path: Path) -> None:
+    needs_simulator(verilator.ICARUS)
+    put(files.write(design_of(random_net(105), io)), tmp_path)
+    command = ["make", "sim", "TOOL=icarus", f"BENCH={adapters.bench_name(io)}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    if io is Io.AXI:
+        assert (tmp_path / "output.txt").read_text().splitlines()[-1].startswith("E ")
+    else:
+        said = [line for line in done.stdout.splitlines() if len(line) == 2]
+        assert said[0] == "c0" and len(said) > 1
+
+
+def test_weights_in_ram_change_nothing_until_they_are_written() -> None:
+    for seed in range(100, 110):
+        net = random_net(seed)
+        outputs: list[Mapping[str, np.ndarray]] = []
+        for runtime in (False, True):
+            design = design_of(net, Io.STREAM, runtime=runtime)
+            ran = machine.run(design, net.inputs)
+            outputs.append(machine.result("machine", design, ran, net.inputs, ()).outputs)
+        for name, values in outputs[0].items():
+            np.testing.assert_array_equal(outputs[1][name], values)
 
 
 def test_streams_alone_have_no_second_top() -> None:

@@ -52,7 +52,7 @@ def test_host_runs_random_networks_as_the_machine_does(seed: int, tmp_path: Path
 
 @pytest.mark.slow
 def test_host_runs_in_verilator_too_and_never_overruns_the_queue(tmp_path: Path) -> None:
-    """One lane and 64 neurons: an event takes the core 64 cycles and more, the line sends two in 320."""
+    """An event takes the core 300 cycles, and its three bytes take the line 240: the queue would run over."""
     needs(verilator.VERILATOR)
     rng = np.random.default_rng(0)
     layers = [("fc", nets.linear(rng, 300, 400, mean=0.0)), ("lif", nets.lif((300,)))]

@@ -46,5 +46,5 @@ def test_what_is_inside_a_cell_is_counted() -> None:
     inner = parse(".subckt IN a\nXJ1 a 0 jj ic=100u\nI1 0 a 70u\n.ends IN\n")
     outer = parse(".subckt OUT a\nX1 a IN\nX2 a IN\nXJ1 a 0 jj ic=50u\n.ends OUT\n")
     cells = {"IN": inner, "OUT": outer}
-    assert sorted(junctions(outer, cells)) == [50e-6, 100e-6, 100e-6]
+    assert sorted(junctions(outer, cells)) == pytest.approx([50e-6, 100e-6, 100e-6])
     assert bias_current(outer, cells) == pytest.approx(140e-6)

@@ -21,10 +21,10 @@ from nmc.sim.compiled import compiled
 Array = npt.NDArray[Any]
 """Any: kernels take arrays of several dtypes."""
 
-WORK = 8_000_000
-"""Links that the search may look at: about a second."""
+WORK = 20_000_000
+"""Targets of flows that the search may look at: about a second."""
 
-TRIES = 2_000
+TRIES = 4_000
 """Swaps that are tried for each part, unless the network is so large that they would take more than `WORK`."""
 
 WARM = 64
@@ -204,7 +204,7 @@ def anneal(
             heat += gain // WARM
             warm += 1
         cool = left * 1024 // tries
-        if gain > heat * cool // 1024 * cool // 1024 * int(state >> np.uint64(54)) // 4096:
+        if gain > heat * cool // 1024 * cool // 1024 * int(state >> np.uint64(54)) // 1024:
             add_flows(which, -1, flat, stamp, flows, layout, grid, walk)
             swap(layout, p, old)
             add_flows(which, 1, flat, stamp + count, flows, layout, grid, walk)
