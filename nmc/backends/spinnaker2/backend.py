@@ -79,6 +79,12 @@ SETTINGS = (
         "populations that the firmware cannot compute: refused, or the nearest that it can",
     ),
     Setting(
+        "bias",
+        "membrane",
+        ("membrane", "source"),
+        "biases on the membranes, or sent as spikes of a constant neuron",
+    ),
+    Setting(
         "arithmetic",
         "auto",
         tuple(each.value for each in Numbers),
@@ -111,7 +117,7 @@ def pipeline(request: Request) -> tuple[Pass, ...]:
     lowered = frozenset({Fact.CANONICAL, Fact.DELAYS_LOWERED})
     return (
         *to_steps(dt=request.dt, preset=request.preset, reset=request.reset),
-        *to_populations(bias_source=False, stretch=request.stretch),
+        *to_populations(bias_source=settings["bias"] == "source", stretch=request.stretch),
         *numbers,
         Pass("prove_sums", prove_sums, lowered, frozenset(), {}),
         Pass(
