@@ -68,7 +68,9 @@ def picture(margins: dict[str, tuple[float, float]]) -> str:
         f'<rect x="{x(-0.15):.1f}" y="10" width="{x(0.15) - x(-0.15):.1f}" height="{height - 45}" fill="#eef2f7"/>',
     ]
     for tick in (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4):
-        lines.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="10" y2="{height - 35}" stroke="#ccd"/>')
+        lines.append(
+            f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="10" y2="{height - 35}" stroke="#ccd"/>'
+        )
         lines.append(f'<text x="{x(tick):.1f}" y="{height - 18}" text-anchor="middle">{tick:+.0%}</text>')
     for k, (name, (low, high)) in enumerate(margins.items()):
         y = 16 + row * k
@@ -77,7 +79,9 @@ def picture(margins: dict[str, tuple[float, float]]) -> str:
         lines.append(
             f'<rect x="{x(-low):.1f}" y="{y}" width="{x(high) - x(-low):.1f}" height="16" fill="{colour}"/>'
         )
-    lines.append(f'<text x="{left + width / 2}" y="{height - 3}" text-anchor="middle">all bias currents together</text>')
+    lines.append(
+        f'<text x="{left + width / 2}" y="{height - 3}" text-anchor="middle">all bias currents together</text>'
+    )
     return "\n".join([*lines, "</svg>", ""])
 
 

@@ -61,14 +61,14 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "NMC492": Entry(
         "no network of threshold units, layer after layer",
-        "`--set neuron=analogue` makes each neuron one junction whose bias current is the threshold. What synapses give "
-        "it leaks away in tens of picoseconds: it cannot integrate, wait, or hear layers of different depth.",
+        "`--set neuron=analogue` makes each neuron one junction whose bias current is the threshold. What synapses "
+        "give it leaks away in tens of picoseconds: it cannot integrate, wait, or hear layers of different depth.",
         "An integrate-and-fire layer: compile with `--set neuron=counter`, which holds it exactly.",
     ),
     "NMC493": Entry(
         "no bias current makes this threshold",
-        "The currents of an analogue neuron's synapses add up in one junction. The bias that makes it flip from a given "
-        "sum on is measured in ngspice on the neuron's own circuit; with large fan-in the window of biases closes.",
+        "The currents of an analogue neuron's synapses add up in one junction. The bias that makes it flip from a "
+        "given sum on is measured in ngspice on the neuron's own circuit; with large fan-in its window closes.",
         "Ten inputs with threshold 5: compile with `--set neuron=counter`.",
     ),
     "NMC494": Entry(

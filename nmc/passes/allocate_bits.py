@@ -42,7 +42,7 @@ FINALISTS = 3
 NEAR_ONE = math.sqrt(2.0)
 """At most what a real one is worth in a population's integers, whose unit is chosen so (`units.Units`)."""
 
-CLEARLY = 0.9
+CLEARLY = 0.97
 """A mixed allocation is taken where it loses at most this share of what one width for all loses."""
 
 Cores = Callable[[Graph], int]

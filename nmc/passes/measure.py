@@ -114,12 +114,12 @@ def in_model_units(real: Graph, integer: Graph, links: Sequence[str]) -> tuple[R
     for name in links:
         exact, coarse = real[name].op, integer[name].op
         assert isinstance(exact, Linear | Sparse | Conv) and isinstance(coarse, Linear | Sparse | Conv)
-        rows = np.arange(row_count(exact))
-        of_each = np.broadcast_to(of_weights(rows, exact), exact.weight.shape)
+        rows = np.arange(row_count(exact), dtype=np.float64)
+        of_each = np.broadcast_to(of_weights(rows, exact), exact.weight.shape).astype(np.int64)
         parts.append((exact.weight.values.ravel(), coarse.weight.values.ravel(), of_each.ravel()))
     a, b, row = (np.concatenate(column) for column in zip(*parts, strict=True))
     size = np.bincount(row, b * b)
-    factor = np.divide(np.bincount(row, a * b), size, out=np.ones_like(size), where=size > 0)
+    factor = np.divide(np.bincount(row, a * b), size, out=np.ones(len(size)), where=size > 0)
     return a, factor[row] * b if row.size else b
 
 

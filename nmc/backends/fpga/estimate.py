@@ -2,8 +2,8 @@
 
 The shape of the estimate follows the RTL: bits of sums in all lanes, bits of states in the pipeline, of sums of a
 convolution, and memories in LUTs, counted as the synthesizer makes them. The weights have the least largest error on
-designs that were synthesized with Yosys 0.23: for ECP5 thirteen (dense, recurrent, convolutional, with synaptic currents,
-with multipliers; 28 to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4), off by
+designs synthesized with Yosys 0.23: for ECP5 thirteen (dense, recurrent, convolutional, with synaptic currents or
+multipliers; 28 to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4), off by
 17 % at most; for iCE40 nine (SB_LUT4; cells that hold a register alone are not in it), by 13 %.
 """
 

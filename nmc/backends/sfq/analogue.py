@@ -393,6 +393,17 @@ def margin(
     return (widest[0], widest[-1]) if widest else None
 
 
+def probability(bias: float, *, cycles: int, seed: int = 1) -> float:
+    """How often a stochastic synapse passes a pulse on, at 4.2 K in ngspice: a neuron of one input, biased (uA) so that
+    a pulse by itself all but flips it, and thermal noise decides.
+    """
+    neuron = Neuron("synapse[0]", (("x", 0),), Unit((1,), 1), bias, (bias, bias))
+    one = Analogue({"x": (1,)}, (neuron,), {"y": ((1,), (("synapse", 0),))})
+    noisy = replace(deck(one, [[1]] * cycles, noise=True), seed=seed)
+    (times,) = ngspice.run(noisy, step=0.5).values()
+    return len(times) / cycles
+
+
 # ---- the artifact -----------------------------------------------------------------------------------------
 
 

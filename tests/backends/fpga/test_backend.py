@@ -58,7 +58,7 @@ def test_goal_in_luts_takes_the_most_lanes_within_it() -> None:
     rng = np.random.default_rng(0)
     graph = nets.chain(("fc", nets.linear(rng, 64, 100)), ("lif", nets.lif((64,))), shape=(100,))
     taken: list[tuple[int, float]] = []
-    for luts in (600, 1200, 2400):
+    for luts in (1000, 1600, 3200):
         placed = compiled(graph, luts=str(luts))
         estimate = design_cost(emit.lower(placed, part="ecp5-85")).luts
         assert estimate <= luts

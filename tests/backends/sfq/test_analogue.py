@@ -105,3 +105,15 @@ def test_what_no_analogue_neuron_can_be_is_refused(network: Network, code: str, 
         build(network)
     assert code in str(refused.value)
     assert said in str(refused.value)
+
+
+@needs_ngspice
+def test_noise_decides_at_a_stochastic_synapse_and_nowhere_else() -> None:
+    assert analogue.probability(120.0, cycles=10) == 0
+    assert analogue.probability(155.0, cycles=10) == 1
+
+
+@needs_ngspice
+@pytest.mark.slow
+def test_a_stochastic_synapse_passes_some_pulses() -> None:
+    assert 0 < analogue.probability(139.0, cycles=100) < 1
