@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,12 @@ def _threshold(op: Neuron) -> float | None:
 
 def _chip(artifact: Artifact, graph: Graph, golden: SimResult, folder: Path) -> Section:
     rows = tuple(
-        (name, f"{used:,.6g}", f"{limit:,.6g}", f"{100 * used / limit:.2f} %" if limit else "")
+        (
+            name,
+            f"{used:,.6g}",
+            f"{limit:,.6g}" if limit else "",
+            f"{100 * used / limit:.2f} %" if limit else "",
+        )
         for name, (used, limit) in artifact.manifest.resources.items()
     )
     table = Table("What the network takes of the chip", ("resource", "used", "limit", "share"), rows)
@@ -240,8 +247,17 @@ def _pictures(backend: Backend, artifact: Artifact) -> Sequence[Section]:
     if backend.pictures is None:
         return ()
     drawn = backend.pictures(artifact)
-    figures = tuple(Figure(f'<div class="picture">{svg}</div>', title) for title, svg in drawn.items())
+    figures = tuple(Figure(_framed(title, svg), title) for title, svg in drawn.items())
     return (Section("Pictures", (), (), figures),) if figures else ()
+
+
+def _framed(title: str, svg: str) -> str:
+    """A target's own picture, whose style sheet must not reach the page."""
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<div class="picture" tabindex="0" role="region" aria-label="{escape(title, quote=True)}">'
+        f'<img alt="{escape(title, quote=True)}" src="data:image/svg+xml;base64,{data}"></div>'
+    )
 
 
 # ---- words ------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ document.getElementById("page").addEventListener("load", (event) => {{
   const inner = event.target.contentDocument, root = inner.documentElement, seen = {{}};
   seen.width = root.scrollWidth;
   seen.sections = [...inner.querySelectorAll("h2")].map((head) => head.textContent);
-  seen.outside = inner.querySelectorAll("[src], link[href]:not([rel=icon])").length;
+  seen.outside = inner.querySelectorAll("[src]:not([src^='data:']), link[href]:not([rel=icon])").length;
   const chart = inner.querySelector("svg[data-zoom]"), window_ = chart.querySelector("svg.zoom");
   const press = (key) => chart.dispatchEvent(new inner.defaultView.KeyboardEvent("keydown", {{key, bubbles: true}}));
   seen.boxes = [window_.getAttribute("viewBox")];

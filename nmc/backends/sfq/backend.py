@@ -7,7 +7,7 @@ from functools import partial
 
 from nmc.artifact import Artifact
 from nmc.backends.backend import Backend, Program, Request, Setting, Witness
-from nmc.backends.sfq import analogue, icarus, josim, junction_level, machine, ngspice
+from nmc.backends.sfq import analogue, icarus, josim, junction_level, machine, ngspice, pictures
 from nmc.backends.sfq import emit as emitter
 from nmc.backends.sfq.cells import FEMTO, load
 from nmc.backends.sfq.emit import Choices
@@ -133,12 +133,18 @@ def simulate(artifact: Artifact, inputs: Mapping[str, Array], record: tuple[str,
     return machine.simulate(artifact.files, inputs, record)
 
 
+def drawn(artifact: Artifact) -> dict[str, str]:
+    """The schematic of a small netlist, and its pulses; nothing of an analogue network, which is a deck."""
+    return {} if analogue.FILE in artifact.files else pictures.pictures(artifact.files)
+
+
 SFQ = Backend(
     target=SPEC,
     settings=SETTINGS,
     pipeline=pipeline,
     emit=emit,
     simulate=simulate,
+    pictures=drawn,
     witnesses=(
         Witness("icarus", icarus.ready, icarus.simulate, patience=20_000),
         # Junction by junction a step takes seconds: only when they are named.

@@ -12,15 +12,16 @@ from nmc.backends.spinnaker2.files import REPLAY, Program, replay_name
 from nmc.backends.spinnaker2.program import Array
 from nmc.ir.ops import SignalKind
 
-TICKS, PES = 16, 1024
-"""Recorded ticks, and how many of PEs all together."""
+TICKS, PES, BYTES = 16, 1024, 1 << 26
+"""Recorded ticks; at most so many of PEs all together, and of bytes of images."""
 RATE, SEED = 0.25, 0
 
 
 def record(program: Program) -> dict[str, bytes]:
-    """The script and a file for each PE: seeded spikes or values at the inputs, in as many ticks as `PES` allows."""
+    """The script and a file for each PE: seeded spikes or values at the inputs, in as many ticks as `PES` and `BYTES` allow."""
     chip = machine.Chip(program)
-    ticks = max(1, min(TICKS, PES // max(1, len(program.pes))))
+    size = sum(len(pe.image) for pe in program.pes)
+    ticks = max(1, min(TICKS, PES // max(1, len(program.pes)), BYTES // max(1, size)))
     random = np.random.default_rng(SEED)
     inputs: dict[str, Array] = {}
     for each in program.inputs:

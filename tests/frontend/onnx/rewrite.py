@@ -7,9 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, inliner, numpy_helper, version_converter
 
 Rewrite = Callable[[onnx.ModelProto, np.random.Generator], None]
+
+
+class CannotSpellError(Exception):
+    """The model has no such spelling."""
 
 
 class _Names:
@@ -255,7 +259,7 @@ def merge_initializers(model: onnx.ModelProto, rng: np.random.Generator) -> None
 
 def outline(model: onnx.ModelProto, rng: np.random.Generator) -> None:
     """Additions and multiplications as local functions."""
-    opset = next(each.version for each in model.opset_import if each.domain == "")
+    opset = _opset(model)
     used: set[str] = set()
     for node in model.graph.node:
         if node.op_type in {"Add", "Mul", "Sub"} and node.domain == "":
@@ -268,6 +272,74 @@ def outline(model: onnx.ModelProto, rng: np.random.Generator) -> None:
         )
     if used:
         model.opset_import.append(helper.make_opsetid("local", 1))
+
+
+def outline_several(model: onnx.ModelProto, rng: np.random.Generator) -> None:
+    """Runs of nodes as local functions, whose values are renamed inside."""
+    graph = model.graph
+    nodes: list[onnx.NodeProto] = []
+    start = 0
+    while start < len(graph.node):
+        run = list(graph.node[start : start + int(rng.integers(2, 7))])
+        start += len(run)
+        if rng.random() < 0.4 or any(attr.HasField("g") for node in run for attr in node.attribute):
+            nodes += run
+            continue
+        used = {name for node in graph.node[start:] for name in _needed(node)}
+        used |= {name for node in nodes for name in _needed(node)} | {each.name for each in graph.output}
+        made = {name for node in run for name in node.output}
+        inputs = list(dict.fromkeys(n for node in run for n in node.input if n and n not in made))
+        outputs = [name for node in run for name in node.output if name in used]
+        inside = {name: f"v{k}" for k, name in enumerate([*inputs, *sorted(made - {""})])} | {"": ""}
+        body = [copy.deepcopy(node) for node in run]
+        for node in body:
+            node.input[:] = [inside[name] for name in node.input]
+            node.output[:] = [inside[name] for name in node.output]
+        op = f"run_{start}"
+        imports = [copy.deepcopy(each) for each in model.opset_import if each.domain != "runs"]
+        ports = ([inside[name] for name in names] for names in (inputs, outputs))
+        model.functions.append(helper.make_function("runs", op, *ports, body, imports))
+        nodes.append(helper.make_node(op, inputs, outputs, domain="runs"))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    model.opset_import.append(helper.make_opsetid("runs", 1))
+
+
+def _needed(node: onnx.NodeProto) -> list[str]:
+    """The values that a node takes, in its subgraphs too."""
+    inner = [each for attr in node.attribute if attr.HasField("g") for each in attr.g.node]
+    given = [each.name for attr in node.attribute if attr.HasField("g") for each in attr.g.output]
+    return [*node.input, *given, *(name for each in inner for name in _needed(each))]
+
+
+def inline(model: onnx.ModelProto, rng: np.random.Generator) -> None:
+    """Local functions dissolved by the library, under the names that it gives."""
+    outline_several(model, rng)
+    model.CopyFrom(inliner.inline_local_functions(model))
+
+
+def newer_opset(model: onnx.ModelProto, rng: np.random.Generator) -> None:
+    """The newest opset that the library knows."""
+    _convert(model, range(onnx.defs.onnx_opset_version(), _opset(model), -1))
+
+
+def older_opset(model: onnx.ModelProto, rng: np.random.Generator) -> None:
+    """The oldest opset that the library can convert the model to."""
+    _convert(model, range(11, _opset(model)))
+
+
+def _convert(model: onnx.ModelProto, versions: range) -> None:
+    for version in versions:
+        try:
+            model.CopyFrom(version_converter.convert_version(model, version))
+        except (RuntimeError, version_converter.ConvertError):
+            continue
+        return
+    raise CannotSpellError(f"no opset of {versions.start} to {versions.stop} has the model's operators")
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(each.version for each in model.opset_import if each.domain == "")
 
 
 REWRITES: dict[str, Rewrite] = {
@@ -283,12 +355,16 @@ REWRITES: dict[str, Rewrite] = {
         rename,
         merge_initializers,
         outline,
+        outline_several,
+        inline,
+        newer_opset,
+        older_opset,
     )
 }
 
 
 def rewritten(model: onnx.ModelProto, names: list[str], seed: int) -> onnx.ModelProto:
-    """A copy of the model with some rewrites, in order."""
+    """A copy of the model with some rewrites, in order. Raises CannotSpellError."""
     rng = np.random.default_rng(seed)
     changed = copy.deepcopy(model)
     for name in names:

@@ -106,7 +106,7 @@ def test_corpus_case_runs_in_lava_as_golden_says(shared: Path, name: str) -> Non
     stimulus = {each: array[:STEPS, :1] for each, array in data.inputs.items()}
     done = driver.verify(case.network, stimulus, engines=["lava"])
     assert done.divergence is None
-    assert done.engines == ("golden", "lava")
+    assert done.engines == ("golden", "machine", "lava")
 
 
 @pytest.mark.parametrize("name", REFUSED)
