@@ -216,7 +216,7 @@ def simulate(
             f"than {TOLERANCE:.0%} apart"
         )
     done = machine.result("unicorn", chip, ran, given, kept, record)
-    counts = {"instructions": float(spent.sum()), "instructions_off_at_most": worst.error}
+    counts = {"instructions": float(spent.sum()), "instructions off at most": float(worst.error)}
     return SimResult(done.by, done.outputs, done.trace, done.spikes, counts=counts)
 
 

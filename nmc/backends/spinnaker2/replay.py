@@ -18,7 +18,7 @@ RATE, SEED = 0.25, 0
 
 
 def record(program: Program) -> dict[str, bytes]:
-    """The script and a file for each PE: seeded spikes or values at the inputs, in as many ticks as `PES` and `BYTES` allow."""
+    """The script and a file for each PE: seeded inputs, in as many ticks as `PES` and `BYTES` allow."""
     chip = machine.Chip(program)
     size = sum(len(pe.image) for pe in program.pes)
     ticks = max(1, min(TICKS, PES // max(1, len(program.pes)), BYTES // max(1, size)))

@@ -31,7 +31,7 @@ def agree(kind: str, seed: int, **settings: str) -> None:
         done = compiled(graph, bias="source", **settings)
     ran = run(done, networks.spikes(done.graph, seed, steps=TICKS, samples=1))
     assert ran.divergences == (None, None)
-    assert ran.elf.counts["instructions_off_at_most"] <= emulator.TOLERANCE
+    assert ran.elf.counts["instructions off at most"] <= emulator.TOLERANCE
 
 
 @pytest.mark.parametrize("kind", networks.KINDS)
