@@ -143,7 +143,7 @@ def explore(
         write_whole(output / "sweep.json", f"{answers.as_json('explore', answer.document)}\n".encode())
         write_whole(output / "sweep.txt", f"{answer.text}\n".encode())
         told.doing("drawing")
-        from nmc.report.plot import fronts
+        from nmc.exploration.plot import fronts
 
         write_whole(output / "front.svg", fronts(source.name, sweep))
     told.ready()

@@ -70,10 +70,8 @@ class SuiteFile(pytest.File):
 class CaseItem(pytest.Item):
     """A case as a test: it fails with all that moved, causes first."""
 
-    def __init__(
-        self, *, suite: Suite, case: Case, **known: Any
-    ) -> None:  # Any: what pytest gives to every node
-        super().__init__(**known)
+    def __init__(self, *, name: str, parent: SuiteFile, suite: Suite, case: Case) -> None:
+        super().__init__(name, parent)
         self.suite = suite
         self.case = case
 

@@ -21,9 +21,9 @@ from nmc.diagnostics import CompileError, UsageError
 from nmc.engines import MACHINE, Network
 from nmc.exploration import workers
 from nmc.exploration.explore import check_variations, default_variations, explore
+from nmc.exploration.plot import fronts
 from nmc.exploration.point import Outcome, Point, Study, answers_in_reals, grid, key, measure
 from nmc.exploration.store import Store
-from nmc.report.plot import fronts
 from nmc.sim.arrays import Decode
 from tests.toy_files import write_data, write_model
 
