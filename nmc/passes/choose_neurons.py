@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
+from types import MappingProxyType
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def choose_neurons(
             programmed, arithmetic = in_family_of(op, target.programmable)
             still = missing if arithmetic is None else lacks(programmed, arithmetic)
             if still:
-                findings.append(_refused(node, still, target))
+                findings.append(_refused(node, still, target, unsupported))
             else:
                 notes.append(_programmed(node, missing, target))
                 op = programmed
@@ -67,7 +68,7 @@ def choose_neurons(
             nearest = _nearest(op, op.fire, stock)
             still = lacks(nearest, stock)
             if still:
-                findings.append(_refused(node, still, target))
+                findings.append(_refused(node, still, target, unsupported))
             else:
                 left_out = "; ".join(missing)
                 message = f"`{node.name}` is approximated by {target.name}'s own neuron: {left_out} left out"
@@ -75,7 +76,7 @@ def choose_neurons(
                 approximated.append(node)
                 op = nearest
         elif missing:
-            findings.append(_refused(node, missing, target))
+            findings.append(_refused(node, missing, target, unsupported))
         new[node.name] = op
     if findings:
         raise CompileError(*findings)
@@ -231,15 +232,37 @@ def _nearest(op: Neuron, fire: Fire, arithmetic: Arithmetic) -> Neuron:
     )
 
 
-def _refused(node: Node, missing: list[str], target: TargetSpec) -> Diagnostic:
+def _refused(node: Node, missing: list[str], target: TargetSpec, tried: Unsupported) -> Diagnostic:
+    """The finding, with the settings other than the one tried that serve the population."""
+    others = [each for each in _SERVES if each is not tried and _serves(node.op, target, each)]
     if LETS_PASS in missing:
         advice = "without `--stretch` every neuron takes every step; those without leak and bias need not let any pass"
-    elif target.programmable:
-        advice = "`--set neurons=custom` gives an exact programmed neuron, `neurons=stock` a near one"
+    elif others:
+        first, *rest = others
+        advice = f"`--set neurons={first.value}` gives {_SERVES[first]}"
+        advice += "".join(f", `neurons={each.value}` {_SERVES[each]}" for each in rest)
     else:
         advice = "train with a neuron that the target has: see `nmc targets " + target.name + "`"
     message = f"`{target.name}` has no neuron for `{node.name}` with {'; '.join(missing)}"
     return error("NMC210", message, node.loc, help=advice)
+
+
+_SERVES = MappingProxyType(
+    {Unsupported.CUSTOM: "an exact programmed neuron", Unsupported.STOCK: "a near one"}
+)
+"""What each choice gives, in words."""
+
+
+def _serves(op: Op, target: TargetSpec, choice: Unsupported) -> bool:
+    """Whether a population of the target's own lack becomes a neuron with this choice."""
+    assert isinstance(op, Neuron)
+    if choice is Unsupported.CUSTOM:
+        programmed, arithmetic = in_family_of(op, target.programmable)
+        return arithmetic is not None and not lacks(programmed, arithmetic)
+    stock, arithmetic = in_family_of(op, target.neurons)
+    if arithmetic is None or stock.fire is None:
+        return False
+    return not lacks(_nearest(stock, stock.fire, arithmetic), arithmetic)
 
 
 def _programmed(node: Node, missing: list[str], target: TargetSpec) -> Diagnostic:

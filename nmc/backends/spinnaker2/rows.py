@@ -60,12 +60,16 @@ def _places(parts: Sequence[Part], size: int) -> tuple[Array, Array]:
 def list_block(
     lists: Lists, target: int, source: int, *, start: int, stop: int, delay: int, simd: bool
 ) -> Block | None:
-    """Rows `start` to `stop` of a source part as the block with the fewest bytes; None if there is no synapse."""
+    """Rows `start` to `stop` of a source part as the block with the fewest bytes; None if there is no synapse.
+
+    It begins with the first and ends with the last row that has a synapse.
+    """
     first = int(lists.first[target, source])
     last = first + int(lists.count[target, source])
     a, b = first + np.searchsorted(lists.row[first:last], (start, stop))
     if a == b:
         return None
+    start, stop = int(lists.row[a]), int(lists.row[b - 1]) + 1
     row, local, weight = lists.row[a:b] - start, lists.target[a:b], lists.weight[a:b]
     least = int(lists.delay[a:b].min())
     extra = lists.delay[a:b] - least

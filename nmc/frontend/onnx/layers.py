@@ -79,10 +79,11 @@ def _matmul(space: Space, node: NodeIn, args: Args) -> list[Traced]:
         return [space.without(turned, rank - 2) if a.ndim == 1 else turned]
     assert isinstance(a, Value)
     assert isinstance(b, Value)
-    return [_product(space, a, b)]
+    return [product(space, a, b)]
 
 
-def _product(space: Space, a: Value, b: Value) -> Value:
+def product(space: Space, a: Value, b: Value) -> Value:
+    """a @ b of two values, over their last two axes; those before broadcast."""
     rank = max(len(a.axes), len(b.axes))
     if min(len(a.axes), len(b.axes)) < 2:
         raise Refusal("NMC054", "a product of two activations of rank one")
@@ -426,14 +427,15 @@ def _reduce(space: Space, node: NodeIn, args: Args) -> list[Traced]:
     axes = sorted({position(int(axis), rank) for axis in (listed or range(rank))})
     result = value
     for axis in axes:
-        result = _reduced(space, node.op, result, axis)
+        result = reduced(space, node.op, result, axis)
     if not node.attrs.get("keepdims", 1):
         for axis in reversed(axes):
             result = space.without(result, axis)
     return [result]
 
 
-def _reduced(space: Space, op: str, value: Value, axis: int) -> Value:
+def reduced(space: Space, op: str, value: Value, axis: int) -> Value:
+    """The value with one axis summed up, or its mean, maximum or minimum; the axis stays, with size one."""
     tokens = value.axes[axis]
     if BATCH in tokens and space.batch > 1:
         raise Refusal("NMC060", f"{op} over the samples of a batch")
@@ -455,7 +457,7 @@ def _reduced(space: Space, op: str, value: Value, axis: int) -> Value:
         if op == "ReduceMean":
             total = build(Scalar.MUL, total, 1.0 / count)
         assert isinstance(total, Value)
-        return _reduced(space, op, total, axis)
+        return reduced(space, op, total, axis)
     size = prod(token for token in tokens if isinstance(token, int))
     if size == 1:
         return value
@@ -530,4 +532,4 @@ HANDLERS: Mapping[str, Callable[[Space, NodeIn, Args], list[Traced]]] = {
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
 }
 
-__all__ = ["HANDLERS", "linear", "reshape", "shape_of"]
+__all__ = ["HANDLERS", "linear", "product", "reduced", "reshape", "shape_of"]

@@ -95,9 +95,19 @@ def _load(model: ModelIn, states: Mapping[str, str], time_axis: int | None, step
     graph = _without_time(model, single, repeats, refusals)
     if graph is not None:
         return graph
+    if not refusals and steps is not None:
+        raise Refusal(
+            "NMC055",
+            f"no axis of the inputs holds {steps} steps",
+            help="give the number of steps that the file folds into one axis with its samples",
+        )
     if not refusals:
         raise Refusal("NMC055", "the model has no input whose axes can be read")
-    raise max(refusals, key=lambda refusal: refusal.progress)
+    furthest = max(refusals, key=lambda refusal: refusal.progress)
+    if steps is None and furthest.code in {"NMC059", "NMC060"} and _may_fold(model):
+        hint = "if an axis holds steps and samples, give the number of steps with `--steps-in-file T`"
+        furthest.help = f"{furthest.help}; {hint}" if furthest.help else hint
+    raise furthest
 
 
 def _without_time(
@@ -114,9 +124,13 @@ def _without_time(
                 return _held(model, trace)
         except Refusal as refusal:
             refusals.append(refusal.after(traced=plan is not None and trace is not None))
-    if single is None or any(refusal.progress >= TRACED for refusal in refusals):
+    if single is None:
         return None
-    _refuse_lost_state(single)
+    fires = _threshold(single)
+    if fires is not None and any(refusal.progress >= TRACED for refusal in refusals):
+        return None
+    if fires is not None:
+        raise _lost_state(single, fires)
     return _finish(model, _step_net(model, single, {}, {}), single.plan)
 
 
@@ -262,19 +276,22 @@ def _silenced(model: ModelIn, trace: Trace) -> list[Diagnostic]:
     ]
 
 
-def _refuse_lost_state(trace: Trace) -> None:
-    """A threshold without anything kept: a single step of a module that keeps its membrane to itself."""
+def _threshold(trace: Trace) -> int | None:
+    """A tile that compares; None if there is none."""
     tiles = trace.tiles
     roots = [value.tiles[0] for value in trace.outputs.values() if isinstance(value, Value)]
-    for tile in tiles.cone(roots):
-        if tiles.is_truth(tile):
-            raise Refusal(
-                "NMC057",
-                "the model compares with a threshold but keeps no state: its membrane is a constant of the file",
-                node=tiles.names[tile],
-                help="export the step with its states as inputs and outputs, or several steps at once "
-                "(snnTorch: `init_hidden=False`; SpikingJelly: multi-step mode; or name them with `--state out=in`)",
-            )
+    return next((tile for tile in tiles.cone(roots) if tiles.is_truth(tile)), None)
+
+
+def _lost_state(trace: Trace, fires: int) -> Refusal:
+    """A threshold without anything kept: a single step of a module that keeps its membrane to itself."""
+    return Refusal(
+        "NMC057",
+        "the model compares with a threshold but keeps no state: its membrane is a constant of the file",
+        node=trace.tiles.names[fires],
+        help="export the step with its states as inputs and outputs, or several steps at once "
+        "(snnTorch: `init_hidden=False`; SpikingJelly: multi-step mode; or name them with `--state out=in`)",
+    )
 
 
 # ---- all steps in the file --------------------------------------------------------------------------------
@@ -291,12 +308,13 @@ def _sequence_readings(model: ModelIn, time_axis: int | None, steps: int | None)
     for time in [time_axis] if time_axis is not None else [0, 1]:
         samples = [place for place in (0, 1) if place != time and place < rank]
         for batch in [*samples, None]:
-            yield from _plain(ports, time, batch)
+            yield from _plain(ports, time, batch, steps=steps)
     if steps is None:
         yield from _guessed(model, ports, time_axis or 0)
 
 
-def _plain(ports: Sequence[Port], time: int, batch: int | None) -> Iterator[Reading]:
+def _plain(ports: Sequence[Port], time: int, batch: int | None, *, steps: int | None) -> Iterator[Reading]:
+    """Time and samples on axes of their own."""
     axes: dict[str, tuple[Axis, ...]] = {}
     lengths: set[int | str] = set()
     samples: set[int | str] = set()
@@ -323,10 +341,10 @@ def _plain(ports: Sequence[Port], time: int, batch: int | None) -> Iterator[Read
         return
     length = lengths.pop()
     count = samples.pop() if samples else 1
-    steps = STAND_IN_STEPS if isinstance(length, str) else length
-    if steps < 3:
+    found = (steps or STAND_IN_STEPS) if isinstance(length, str) else length
+    if found < 3 or steps not in {None, found}:
         return
-    plan = Plan(axes, STAND_IN_BATCH if isinstance(count, str) else count, steps)
+    plan = Plan(axes, STAND_IN_BATCH if isinstance(count, str) else count, found)
     where = f"axis {time} is time" + (f", axis {batch} samples" if batch is not None else "")
     yield Reading(plan, where)
 
@@ -347,6 +365,13 @@ def _folded(ports: Sequence[Port], place: int, steps: int, order: Axis) -> Itera
         )
     words = "time and samples" if order[0] == TIME else "samples and time"
     yield Reading(Plan(axes, batch, steps), f"axis {place} is {words}, {steps} steps")
+
+
+def _may_fold(model: ModelIn) -> bool:
+    """Whether an axis of an input is so long that it may hold steps and samples."""
+    return any(
+        isinstance(size, int) and size >= 6 for port in model.graph.inputs for size in (port.dims or ())[:1]
+    )
 
 
 def _guessed(model: ModelIn, ports: Sequence[Port], place: int) -> Iterator[Reading]:

@@ -9,13 +9,19 @@ from math import prod
 import numpy as np
 
 from nmc.diagnostics import nearest
-from nmc.frontend.onnx import custom, elementwise, fold, layers, movement, recurrent
+from nmc.frontend.onnx import custom, einsum, elementwise, fold, layers, movement, recurrent
 from nmc.frontend.onnx.read import NEAR_LIMIT, GraphIn, ModelIn, NodeIn, RefAttr
 from nmc.frontend.onnx.refuse import Refusal
 from nmc.frontend.onnx.tiles import Tiles
 from nmc.frontend.onnx.values import TIME, Axis, Noise, Space, Traced, Value
 
-HANDLERS = {**movement.HANDLERS, **elementwise.HANDLERS, **layers.HANDLERS, **recurrent.HANDLERS}
+HANDLERS = {
+    **movement.HANDLERS,
+    **elementwise.HANDLERS,
+    **layers.HANDLERS,
+    **einsum.HANDLERS,
+    **recurrent.HANDLERS,
+}
 DEEPEST = 32
 """Nesting of functions and loops."""
 LONGEST = 100_000

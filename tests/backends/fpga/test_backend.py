@@ -160,14 +160,16 @@ def test_layers_with_names_that_systemverilog_keeps_still_make_a_design(tmp_path
     }
 
 
-def test_multi_spike_reset_is_refused_at_its_population() -> None:
+@pytest.mark.parametrize("tried", ["custom", "refuse"])
+def test_multi_spike_reset_is_refused_at_its_population(tried: str) -> None:
     rng = np.random.default_rng(0)
     spikes = nets.fire(1.0, reset=Reset.MULTI_SPIKE)
     graph = nets.chain(("fc", nets.linear(rng, 4, 4)), ("lif", nets.lif((4,), spikes=spikes)), shape=(4,))
     with pytest.raises(CompileError) as refused:
-        compiled(graph)
+        compiled(graph, neurons=tried)
     (finding,) = refused.value.findings
     assert finding.code == "NMC210" and "`lif`" in finding.message and "multi spike" in finding.message
+    assert finding.help == "`--set neurons=stock` gives a near one"
 
 
 def test_direct_input_carries_values_to_multipliers(tmp_path: Path) -> None:

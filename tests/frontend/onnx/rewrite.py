@@ -297,8 +297,8 @@ def outline_several(model: onnx.ModelProto, rng: np.random.Generator) -> None:
             node.output[:] = [inside[name] for name in node.output]
         op = f"run_{start}"
         imports = [copy.deepcopy(each) for each in model.opset_import if each.domain != "runs"]
-        ports = ([inside[name] for name in names] for names in (inputs, outputs))
-        model.functions.append(helper.make_function("runs", op, *ports, body, imports))
+        taken, given = ([inside[name] for name in names] for names in (inputs, outputs))
+        model.functions.append(helper.make_function("runs", op, taken, given, body, imports))
         nodes.append(helper.make_node(op, inputs, outputs, domain="runs"))
     del graph.node[:]
     graph.node.extend(nodes)

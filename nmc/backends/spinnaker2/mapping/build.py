@@ -244,8 +244,26 @@ def traffic_of(grid: Grid, senders: Senders, rates: Array) -> Traffic:
     walk = links_of(grid)
     weight = np.rint(rate * UNIT).astype(np.int64)
     load_links(senders.pe, senders.start, senders.target, weight, grid, walk)
-    packets, km1 = float((rate * fan).sum()), float((rate * np.maximum(fan - 1, 0)).sum())
-    return Traffic(packets, km1, int(walk.load.sum()) / UNIT, int(walk.load.max(initial=0)) / UNIT)
+    packets = float((rate * fan).sum())
+    return Traffic(
+        packets, _copies(senders, rates), int(walk.load.sum()) / UNIT, int(walk.load.max(initial=0)) / UNIT
+    )
+
+
+def copies_of(network: Network, plan: Plan, rates: Array) -> float:
+    """Copies of packets a step (km1) in a plan, wherever its PEs will be; a rate for each neuron of the network."""
+    sources = [replace(each, pe=at) if at < plan.parts else each for at, each in enumerate(plan.sources)]
+    further = tuple(
+        SynapsePart(each.part, each.rows, pe, each.key, each.mask)
+        for pe, each in enumerate(plan.further, plan.parts)
+    )
+    senders = senders_of(network, plan, sources, further, np.arange(plan.parts))
+    return _copies(senders, np.append(rates, 1.0))
+
+
+def _copies(senders: Senders, rates: Array) -> float:
+    rate = rates[senders.neuron].astype(np.float64)
+    return float((rate * np.maximum(np.diff(senders.start) - 1, 0)).sum())
 
 
 UNIT = 1 << 16

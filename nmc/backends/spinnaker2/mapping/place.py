@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nmc.backends.spinnaker2.mapping.build import copies_of
 from nmc.backends.spinnaker2.mapping.cost import Costs, costs_of
 from nmc.backends.spinnaker2.mapping.kernels import bitsets
 from nmc.backends.spinnaker2.mapping.locate import Flows, located, weights_of
 from nmc.backends.spinnaker2.mapping.mapping import HOST, Integers
 from nmc.backends.spinnaker2.mapping.network import Network
-from nmc.backends.spinnaker2.mapping.partition import Partitioner, partition
+from nmc.backends.spinnaker2.mapping.partition import Partitioner, is_free, partition
 from nmc.backends.spinnaker2.mapping.plan import Plan, plan_of
 from nmc.backends.spinnaker2.mapping.rates import firing_rates
 from nmc.backends.spinnaker2.mapping.slices import Parts
@@ -54,18 +55,30 @@ def _fitting(costs: Costs, rates: Array, chip: Chip, how: Partitioner) -> tuple[
     fewest = 0
     for split in (False, True):
         try:
-            parts = partition(costs, rates, chip.sram_bytes, how=how, split=split)
-            plan = plan_of(costs, parts, chip)
+            found = _cut(costs, rates, chip, how, split=split)
         except CompileError as fault:
             plain = plain or fault
             continue
-        if plan.pes <= len(chip.alive):
-            return plan, parts
-        fewest = min(fewest or plan.pes, plan.pes)
+        if found[0].pes <= len(chip.alive):
+            return found
+        fewest = min(fewest or found[0].pes, found[0].pes)
     if not fewest:
         assert plain is not None
         raise plain
     raise CompileError(_too_few_pes(costs, rates, chip, fewest))
+
+
+def _cut(costs: Costs, rates: Array, chip: Chip, how: Partitioner, *, split: bool) -> tuple[Plan, Parts]:
+    """The plan of a partitioner, or that of contiguous slices if spikes have fewer copies there and it fits."""
+    network = costs.network
+    found: list[tuple[Plan, Parts]] = []
+    moves = any(is_free(network, each) for each in range(len(network.populations)))
+    for each in (how, Partitioner.SLICES) if moves and how is not Partitioner.SLICES else (how,):
+        parts = partition(costs, rates, chip.sram_bytes, how=each, split=split)
+        found.append((plan_of(costs, parts, chip), parts))
+    if len(found) == 1:
+        return found[0]
+    return min(found, key=lambda each: (each[0].pes > len(chip.alive), copies_of(network, each[0], rates)))
 
 
 def _too_few_pes(costs: Costs, rates: Array, chip: Chip, needed: int) -> Diagnostic:

@@ -61,7 +61,7 @@ def recurrent(pre: Array, post: Array, size: int, *, inputs: int = 16) -> Graph:
         Node("out", Output((size,))),
     )
     edges = (
-        Edge("in", "drive"),
+        Edge("in", "drive", delay=1),
         Edge("drive", "pop"),
         Edge("pop", "loop", delay=1),
         Edge("loop", "pop"),

@@ -48,18 +48,12 @@ def network(kind: str, seed: int = 0) -> tuple[Flows, int]:
     return flows_between(pairs), 80
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "layers",
-        "ring",
-        pytest.param("random", marks=pytest.mark.xfail(reason="6.3 % above a run four times as long")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["layers", "ring", "random"])
 def test_places_are_within_five_percent_of_a_long_annealing_run(kind: str) -> None:
     flows, parts = network(kind)
     hops, hottest = links(flows, located(SPINNAKER2_CHIP, flows, parts))
-    long_hops, long_hottest = links(flows, located(SPINNAKER2_CHIP, flows, parts, effort=4))
+    long_hops, long_hottest = links(flows, located(SPINNAKER2_CHIP, flows, parts, effort=20))
     assert hops <= 1.05 * long_hops
     assert hottest <= 1.5 * long_hottest
 
