@@ -57,7 +57,7 @@ SETTINGS = (
         (),
         f"goal: the fewest lanes that end a step in so many cycles ({CYCLES_PER_STEP})",
     ),
-    Setting("luts", "", (), "goal: the most lanes whose design takes no more LUT4 by the estimate"),
+    Setting("luts", "", (), "goal: the most lanes whose design takes no more LUT4 (iCE40: logic cells)"),
     Setting("part", "ecp5-85", tuple(PARTS), "the chip", relief=("ecp5-85",)),
     Setting(
         "io", "stream", tuple(each.value for each in Io), "what streams become at the edge of the design"

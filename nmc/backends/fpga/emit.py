@@ -68,7 +68,7 @@ def emit(
     cost = design_cost(design)
     chip = PARTS[part]
     resources = (
-        Resource("LUT4 (estimated)", float(cost.luts), float(chip.luts)),
+        Resource(f"{chip.logic} (estimated)", float(cost.luts), float(chip.luts)),
         Resource("block RAM (estimated)", float(cost.block_rams), float(chip.block_rams)),
         Resource("multipliers (estimated)", float(cost.multipliers), float(chip.multipliers)),
     )
@@ -261,7 +261,7 @@ def _layer(
     for memory in memories:
         kind = KINDS[memory.name.rpartition(".")[2]]
         parameters |= {f"{kind}_SLICE": memory.slice, f"{kind}_BANK": memory.bank}
-    return Layer(name, instance, op.shape, parameters, legs, tuple(memories))
+    return Layer(name, instance, op.shape, parameters, legs, tuple(memories), rows.synapses)
 
 
 def _window(window: Window, instance: str, *, rows: int, part: Part) -> tuple[list[Memory], dict[str, int]]:

@@ -1,16 +1,18 @@
 """What a design takes of a part before anything is synthesized: LUT4s, block RAMs, multipliers.
 
 The shape of the estimate follows the RTL: bits of sums in all lanes, bits of states in the pipeline, of sums of a
-convolution, and memories in LUTs, counted as the synthesizer makes them. The weights have the least largest error on
-designs synthesized with Yosys 0.23: for ECP5 thirteen (dense, recurrent, convolutional, with synaptic currents or
-multipliers; 28 to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4), off by
-17 % at most; for iCE40 nine (SB_LUT4; cells that hold a register alone are not in it), by 13 %.
+convolution or of products, and memories that stand in logic, counted as the synthesizer makes them. The weights are
+fitted to designs synthesized with Yosys 0.23. For ECP5 thirteen (dense, recurrent, convolutional, with synaptic
+currents or multipliers; 28 to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4),
+off by 17 % at most. For iCE40 sixteen, packed by nextpnr, which counts logic cells: those with a register alone too;
+off by 11 % at most but for one, 27 %, whose sums cost almost the same in block RAM, as estimated, and in registers.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,16 +21,15 @@ from nmc.backends.fpga.spec import PARTS
 from nmc.ir.tensor import Array
 
 LUTS = {
-    "ecp5-85": np.array([3.38, 10.83, 2.88, 8.46, 1.0]),
-    "ice40-up5k": np.array([3.03, 17.99, 0.0, 2.62, 0.0]),
+    "ecp5-85": np.array([3.38, 10.83, 2.88, 8.46, 0.0, 1.0, 0.0]),
+    "ice40-up5k": np.array([6.22, 29.1, 16.65, 14.35, 9.33, 1.02, 0.073]),
 }
-"""LUT4s per unit of `features`, for each part."""
+"""LUT4s, or logic cells, per unit of `features`, of memory in logic and of bits of constants there, for each part."""
 
-SHALLOW = 32
-"""Up to so many words a memory of constants stands in LUTs instead of block RAM."""
-
-LUT_RAMS_A_BLOCK = 32
-"""So many LUT RAMs of 16 words of 4 bits cost Yosys as much as a block RAM (brams.txt, lutrams.txt of ECP5)."""
+BLOCK_COST = MappingProxyType({"ecp5-85": 128, "ice40-up5k": 64})
+LUT_RAM_COST = 4
+"""What Yosys weighs a block RAM and a LUT RAM of 16 words of 4 bits with (brams.txt, lutrams.txt of each family), where
+a bit in logic weighs 1, of constants 1/16 (memory_libmap). The cheapest is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Cost:
     """What is taken, of each kind."""
 
     luts: float
+    """LUT4s of an ECP5, logic cells of an iCE40."""
     block_rams: float
     multipliers: float
 
@@ -43,20 +45,14 @@ class Cost:
 def design_cost(design: Design) -> Cost:
     """The whole design."""
     counted = sum(features(layer) for layer in design.layers)
-    memories = [each for layer in design.layers for each in _memories(layer)] + _queues(design)
-    lut_memory = sum(
-        6 * _lut_rams(words, bits) for words, bits in memories if _in_luts(words, bits, design.part)
+    memories = [each for layer in design.layers for each in _memories(layer, design.runtime)] + _queues(
+        design
     )
-    lut_memory += sum(
-        6 * _lut_rams(layer.words, _sum_bits(layer)) for layer in design.layers if _unclocked(layer)
-    )
-    counted = np.append(counted, lut_memory)
-    blocks = sum(
-        _blocks(words, bits, design.part)
-        for words, bits in memories
-        if not _in_luts(words, bits, design.part)
-    )
-    blocks += sum(_constant_blocks(layer) for layer in design.layers)
+    logic = [each for each in memories if not _block_rams(each, design.part)]
+    constants = sum(each.size for each in logic if each.constant)
+    rewritten = sum(_logic(each, design.part) for each in logic if not each.constant)
+    counted = np.append(counted, [rewritten, constants])
+    blocks = sum(_block_rams(each, design.part) for each in memories)
     multipliers = sum(_multipliers(layer) for layer in design.layers)
     luts = float(counted @ LUTS[design.part]) + sum(
         _change_luts(layer, design.runtime) for layer in design.layers
@@ -81,10 +77,11 @@ def _change_luts(layer: Layer, runtime: bool) -> float:
 
 def features(layer: Layer) -> Array:
     """Of a layer: bits of sums, bits of membranes and of synaptic currents in the pipeline, of sums of
-    a convolution."""
+    a convolution, of sums of products."""
     current = layer["U"] * layer["SYNAPSE"] * layer["I_BITS"]
+    sums = _sum_bits(layer)
     return np.array(
-        [_sum_bits(layer), layer["U"] * layer["V_BITS"], current, layer["CONV"] * _sum_bits(layer)]
+        [sums, layer["U"] * layer["V_BITS"], current, layer["CONV"] * sums, layer["GRADED"] * sums]
     )
 
 
@@ -92,47 +89,63 @@ def _sum_bits(layer: Layer) -> int:
     return layer["P"] * layer["SUM_BITS"]
 
 
-def _unclocked(layer: Layer) -> bool:
-    """Whether sums are read without a clock, which no block RAM does."""
-    return not layer["BLOCK"] and layer.words > 1
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """A memory as the synthesizer meets it."""
+
+    words: int
+    bits: int
+    constant: bool = False
+
+    @property
+    def size(self) -> int:
+        """All its bits."""
+        return self.words * self.bits
 
 
-def _memories(layer: Layer) -> list[tuple[int, int]]:
-    """Words and bits of the memories that are read with a clock: sums, the sums of the last step, states, the queue."""
+def _memories(layer: Layer, runtime: bool) -> list[_Memory]:
+    """Sums, the sums of the last step, states, the queue; weights, tables and parameters, a memory each piece."""
     each = layer["V_BITS"] + layer["SYNAPSE"] * layer["I_BITS"] + layer["REFRACTORY"] * layer["WAIT_BITS"]
     mask = layer["U"] if layer["U"] > 1 else 0
     queued = 1 + index_bits(layer["N"]) + mask + (0 if layer["FIRE"] else layer["U"] * layer["V_BITS"])
-    found = [(layer.words, _sum_bits(layer)), (layer.sweep, layer["U"] * each), (layer.queue_depth, queued)]
-    if layer["BLOCK"]:
-        found.append((layer.words, _sum_bits(layer)))
-    return [(words, bits) for words, bits in found if words > 1]
+    found = [
+        _Memory(layer.words, _sum_bits(layer)),
+        _Memory(layer.words, _sum_bits(layer)),
+        _Memory(layer.sweep, layer["U"] * each),
+        _Memory(layer.queue_depth, queued),
+    ]
+    for memory in layer.memories:
+        constant = not (runtime and memory.name.endswith(".weights"))
+        for bank in range(0, memory.depth, memory.bank):
+            words = min(memory.bank, memory.depth - bank)
+            widths = [min(memory.slice, memory.width - at) for at in range(0, memory.width, memory.slice)]
+            found += [_Memory(words, bits, constant) for bits in widths]
+    return [memory for memory in found if memory.words > 1]
 
 
-def _in_luts(words: int, bits: int, part: str) -> bool:
-    """Whether a memory stands in LUT RAM: where that costs Yosys no more than block RAM. An iCE40 has none."""
-    if part == "ice40-up5k":
-        return False
-    return _lut_rams(words, bits) <= LUT_RAMS_A_BLOCK * _blocks(words, bits, part)
+def _block_rams(memory: _Memory, part: str) -> int:
+    """The block RAMs of a memory, 0 where it costs the synthesizer less in logic."""
+    blocks = _blocks(memory.words, memory.bits, part)
+    logic = memory.size / 16 if memory.constant else memory.size
+    if part == "ecp5-85" and not memory.constant:
+        logic = min(logic, LUT_RAM_COST * _lut_rams(memory))
+    return blocks if BLOCK_COST[part] * blocks < logic else 0
 
 
-def _lut_rams(words: int, bits: int) -> int:
-    """TRELLIS_DPR16X4 of a memory, six LUT4s each."""
-    return math.ceil(words / 16) * math.ceil(bits / 4)
+def _logic(memory: _Memory, part: str) -> int:
+    """What a memory takes that is in no block RAM: six LUT4s each LUT RAM; without those, a register each bit."""
+    return 6 * _lut_rams(memory) if part == "ecp5-85" else memory.size
 
 
-def _queues(design: Design) -> list[tuple[int, int]]:
-    """Words and bits of every queue that is not a layer's own."""
+def _lut_rams(memory: _Memory) -> int:
+    """TRELLIS_DPR16X4 of a memory."""
+    return math.ceil(memory.words / 16) * math.ceil(memory.bits / 4)
+
+
+def _queues(design: Design) -> list[_Memory]:
+    """Every queue that is not a layer's own."""
     legs = [leg for layer in design.layers for leg in layer.legs] + [sink.leg for sink in design.sinks]
-    return [(leg.depth, design.word_bits(leg.src)) for leg in legs if leg.depth]
-
-
-def _constant_blocks(layer: Layer) -> int:
-    """Block RAMs of weights, tables and parameters."""
-    return sum(
-        math.ceil(m.width / m.slice) * math.ceil(m.depth / m.bank)
-        for m in layer.memories
-        if m.depth > SHALLOW
-    )
+    return [_Memory(leg.depth, design.word_bits(leg.src)) for leg in legs if leg.depth]
 
 
 def _blocks(words: int, bits: int, part: str) -> int:

@@ -361,6 +361,7 @@ def _document(design: Design) -> dict[str, object]:
                     }
                     for m in layer.memories
                 ],
+                **({"synapses": [f"{row:x}" for row in layer.synapses]} if layer.synapses else {}),
             }
             for layer in design.layers
         ],
@@ -386,6 +387,7 @@ def read(found: Mapping[str, bytes]) -> Design:
                 layer["parameters"],
                 tuple(Leg(**leg) for leg in layer["legs"]),
                 tuple(_memory(found, **memory) for memory in layer["memories"]),
+                tuple(int(row, 16) for row in layer.get("synapses", ())),
             )
             for layer in document["layers"]
         )

@@ -225,7 +225,7 @@ def weight_address(design: Design, legs: list[tuple[Layer, Leg]], *, post: int, 
             break
         lane, word = divmod(post, layer.words)
         row = _row(layer, leg.offset + pre, word)
-        if row is not None:
+        if row is not None and (not layer.synapses or layer.synapses[row] >> lane & 1):
             lane_bits = index_bits(layer["P"])
             return design.layers.index(layer) << 24 | row << lane_bits | lane
     raise ValueError(f"`{legs[0][1].connection}` has no synapse from neuron {pre} to neuron {post}")

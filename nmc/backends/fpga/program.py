@@ -98,6 +98,8 @@ class Layer:
     parameters: Mapping[str, int]
     legs: tuple[Leg, ...]
     memories: tuple[Memory, ...]
+    synapses: tuple[int, ...] = ()
+    """Of each row of weights that may change, bit p for lane p: whether there is a synapse; empty where all are."""
 
     def __getitem__(self, name: str) -> int:
         return self.parameters.get(name, DEFAULTS.get(name, 0))

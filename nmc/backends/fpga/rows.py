@@ -45,6 +45,8 @@ class Rows:
     row: Array
     window: Window | None = None
     """Of a single convolution, which then needs no table."""
+    synapses: tuple[int, ...] = ()
+    """Of each row of a table that is not shared, bit p for lane p: whether there is a synapse, of weight 0 perhaps."""
 
 
 def convolution(graph: Graph, name: str) -> Kernel | None:
@@ -205,18 +207,17 @@ def _table(parts: list[_Part], words: int, lanes: int, graph: Graph, *, shared: 
         row_parts.append(block)
         offset += sources
         operations += unique.size
-    every = np.concatenate(row_parts)
+    every, same = np.concatenate(row_parts), np.concatenate(same_parts)
     if every.shape[0] == 0:
-        every = np.zeros((1, lanes), np.int64)
+        every = same = np.zeros((1, lanes), np.int64)
         word_parts.append(np.zeros(1, np.int64))
-    if shared or every.shape[0] == 1:
-        weights, row = np.unique(every, axis=0, return_inverse=True)
-    else:
-        _, first_of, row = np.unique(
-            np.concatenate(same_parts), axis=0, return_index=True, return_inverse=True
-        )
-        weights = every[first_of]
+    _, first_of, row = np.unique(every if shared else same, axis=0, return_index=True, return_inverse=True)
+    there = () if shared else tuple(_bits(lanes_of) for lanes_of in same[first_of] != 0)
     return Rows(
-        tuple(legs), False, words, weights, np.concatenate(firsts), np.concatenate(counts),
-        np.concatenate(word_parts), row.ravel().astype(np.int64),
+        tuple(legs), False, words, every[first_of], np.concatenate(firsts), np.concatenate(counts),
+        np.concatenate(word_parts), row.ravel().astype(np.int64), synapses=there,
     )  # fmt: skip
+
+
+def _bits(flags: Array) -> int:
+    return sum(1 << k for k in np.flatnonzero(flags).tolist())

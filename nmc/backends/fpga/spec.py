@@ -112,6 +112,8 @@ class Part:
     block_rams: int
     multipliers: int
     source: str
+    logic: str = "LUT4"
+    """What the place-and-route counts as logic, of which there are `luts`."""
 
 
 PARTS = MappingProxyType(
@@ -133,6 +135,7 @@ PARTS = MappingProxyType(
                 block_rams=30,
                 multipliers=8,
                 source="Lattice FPGA-DS-02008, iCE40 UltraPlus family; nextpnr-ice40 0.11.1 reports the same totals",
+                logic="logic cells",
             ),
         )
     }

@@ -14,7 +14,7 @@ from nmc.backends.fpga.host import Command, Host, weight_address
 from nmc.backends.fpga.program import Design, Io
 from nmc.backends.fpga.serial import SimulatedPort
 from nmc.ir.graph import Graph
-from nmc.ir.ops import Conv, Linear
+from nmc.ir.ops import Conv, Linear, Sparse
 from nmc.ir.tensor import Tensor
 from tests.backends.fpga.nets import compiled, random_net
 from tests.backends.fpga.test_verilator import needs, put
@@ -107,6 +107,22 @@ def test_kernel_of_a_convolution_is_written_once_for_all_places() -> None:
     assert weight_address(design, legs, post=0, pre=1) != corner
     with pytest.raises(ValueError, match="`conv` has no synapse from neuron 24 to neuron 0"):
         weight_address(design, legs, post=0, pre=24)
+
+
+def test_lane_of_a_table_row_without_a_synapse_has_no_address() -> None:
+    """Neurons 0 and 1 share the row of source 0, and only neuron 0 is connected to it, with a weight of 0."""
+    pre, post = np.array([0, 1, 1]), np.array([0, 0, 1])
+    weight = Tensor(np.array([0.0, 0.5, -0.5]))
+    sparse = Sparse((2,), (2,), Tensor(pre), Tensor(post), weight, Tensor(np.zeros(3, np.int64)))
+    placed = compiled(
+        nets.chain(("fc", sparse), ("lif", nets.lif((2,))), shape=(2,)), lanes="2", weights="runtime"
+    )
+    design = files.read(files.write(emit.lower(placed, part="ecp5-85", runtime=True)))
+    legs = [(layer, leg) for layer in design.layers for leg in layer.legs]
+    found = {weight_address(design, legs, post=b, pre=a) for a, b in zip(pre, post, strict=True)}
+    assert len(found) == len(pre)
+    with pytest.raises(ValueError, match="`fc` has no synapse from neuron 0 to neuron 1"):
+        weight_address(design, legs, post=1, pre=0)
 
 
 class Scripted:

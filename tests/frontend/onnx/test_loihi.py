@@ -45,7 +45,7 @@ COMPILED = {
 
 REFUSED = {
     "ann_digits_cnn_bn_dyn": {"f.2", "f.6"},
-    "ann_digits_mlp_qdq": {"x_QuantizeLinear_Output", "1", "3", "logits_QuantizeLinear_Output"},
+    "ann_digits_mlp_qdq": {"x_QuantizeLinear_Output", "1", "3", "logits_2"},
     "ann_digits_mlp_ts": {"1", "3"},
     "egru_temporal_step_ts": {"m"},
     "gru_op_temporal_ts": {"g"},
@@ -146,7 +146,7 @@ def test_corpus_case_loses_at_most_a_point_at_eight_bits(
     data = npz.read(whole_test_set(case.folder, meta["T"], tmp_path), case.compiled.graph, labels="y")
     assert data.labels is not None
     right, of = npz.count_right(driver.simulate(case.network, data.inputs), data.labels, how)
-    assert right / of >= meta["float_accuracy"] - 0.01
+    assert right / of >= meta["float_accuracy"] - 0.01 - 1e-6  # of the accuracy in single precision
 
 
 def whole_test_set(folder: Path, steps: int, into: Path) -> Path:

@@ -27,9 +27,6 @@ WORK = 50_000_000
 TRIES = 8_000
 """Swaps that are tried for each part, unless the network is so large that they would take more than `WORK`."""
 
-AROUND = 6
-"""Quads that count as near."""
-
 WARM = 64
 """Losses from which the threshold at the start is taken, as their mean."""
 
@@ -47,15 +44,11 @@ class Flows(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The place of each part on a path of PEs, and the part at each place, -1 for none.
-
-    `near` (places, some) are places on quads around that of each place.
-    """
+    """The place of each part on a path of PEs, and the part at each place, -1 for none."""
 
     path: Array
     at: Array
     holds: Array
-    near: Array
 
 
 def along(chip: Chip) -> Integers:
@@ -75,20 +68,6 @@ def along(chip: Chip) -> Integers:
     return np.array(sorted(chip.alive, key=key), np.int64)
 
 
-def around(chip: Chip, path: Integers) -> Integers:
-    """(places, some): for each place of a path those on the `AROUND` nearest quads of its chip, its own included."""
-    quads = np.array(chip.quads)
-    apart = np.abs(quads[:, None] - quads[None]).sum(axis=2)
-    nearest = np.argsort(apart, axis=1, kind="stable")[:, :AROUND]
-    place = np.full(chip.pes, -1, np.int64)
-    place[path] = np.arange(len(path))
-    at, rest = np.divmod(path, chip.pes_per_chip)
-    quad = at[:, None] * len(quads) + nearest[rest // chip.pes_per_quad]
-    pes = quad[:, :, None] * chip.pes_per_quad + np.arange(chip.pes_per_quad)
-    found = place[pes.reshape(len(path), -1)]
-    return np.where(found < 0, np.arange(len(path))[:, None], found)
-
-
 def located(chip: Chip, flows: Flows, parts: int, *, effort: int = 1) -> Integers:
     """The PE of each part; `effort` times the usual work may find a better one."""
     path = along(chip)
@@ -96,7 +75,7 @@ def located(chip: Chip, flows: Flows, parts: int, *, effort: int = 1) -> Integer
         return path[:parts]
     holds = np.full(len(path), -1, np.int64)
     holds[:parts] = np.arange(parts)
-    layout = Layout(path, np.arange(parts), holds, around(chip, path))
+    layout = Layout(path, np.arange(parts), holds)
     grid = grid_of(chip)
     first, member = memberships(flows, parts)
     best = anneal(flows, layout, first, member, grid, links_of(grid), TRIES * effort * parts, WORK * effort)
@@ -165,18 +144,17 @@ def swap(layout: Layout, p: int, to: int) -> None:
 
 @compiled
 def wish(dice: int, p: int, flows: Flows, layout: Layout, first: Array, member: Array) -> int:
-    """A place for part p: near one that it talks to as a rule, else anywhere."""
+    """A place for part p: every other time near a part that it talks to, else anywhere."""
     places = layout.path.size
     flow_count = first[p + 1] - first[p]
-    if dice % 8 == 0 or flow_count == 0:
-        return dice // 8 % places
-    f = member[first[p] + dice // 8 % flow_count]
+    if dice % 2 == 0 or flow_count == 0:
+        return dice // 2 % places
+    f = member[first[p] + dice // 2 % flow_count]
     fan = flows.start[f + 1] - flows.start[f]
     pick = dice // 1009 % (fan + 1)
     q = flows.source[f] if pick == fan else flows.part[flows.start[f] + pick]
-    if q < 0:
-        return dice // 65537 % places
-    return layout.near[layout.at[q], dice // 65537 % layout.near.shape[1]]
+    near = 0 if q < 0 else int(layout.at[q])
+    return min(places - 1, max(0, near + dice // 65537 % 17 - 8))
 
 
 @compiled

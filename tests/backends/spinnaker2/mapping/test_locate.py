@@ -58,7 +58,7 @@ def test_places_are_within_five_percent_of_a_long_annealing_run(kind: str) -> No
     assert hottest <= 1.5 * long_hottest
 
 
-@pytest.mark.parametrize("kind", ["ring", "random"])
+@pytest.mark.parametrize("kind", ["ring", pytest.param("random", marks=pytest.mark.slow)])
 def test_places_are_better_than_the_order_of_parts(kind: str) -> None:
     flows, parts = network(kind)
     found = located(SPINNAKER2_CHIP, flows, parts)

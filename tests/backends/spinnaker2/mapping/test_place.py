@@ -81,7 +81,7 @@ def test_synapses_beyond_a_pe_are_on_others_row_by_row() -> None:
         assert spans[0][0] > 0 and spans[-1][1] == 6000  # the first rows are on the part's own PE
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 def test_packets_are_at_least_five_percent_below_slices_on_irregular_networks(seed: int) -> None:
     size = 1500
     small_world = shuffled(*ring(size, 20, rewired=0.1, seed=seed), size, seed)
