@@ -22,6 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from nmc.backends.spinnaker2.emit import lower
+from nmc.backends.spinnaker2.files import images_of
 from nmc.backends.spinnaker2.mapping.build import mapping_of
 from nmc.backends.spinnaker2.mapping.cost import costs_of
 from nmc.backends.spinnaker2.mapping.locate import located
@@ -66,21 +68,26 @@ def network(kind: str, size: int, degree: int) -> Graph:
 
 
 def one(kind: str, size: int, degree: int) -> dict[str, float]:
-    """Map one network; seconds of the processor and bytes at the most, quality beside contiguous slices."""
+    """Map one network and pack every PE's image: seconds of the processor, bytes at the most, packets a neuron."""
     chip = SPINNAKER2_CHIP if size <= 10_000 else SPINNAKER2_BOARD
     warm = network(kind, 600, 10)  # compiles the kernels, once and for all
-    mapping_of(place(warm, chip=chip), chip=chip)
+    warm = place(warm, chip=chip)
+    images_of(lower(warm, mapping_of(warm, chip=chip)))
     graph = network(kind, size, degree)
     begin = time.process_time()
     placed = place(graph, chip=chip)
     between = time.process_time()
     mapping = mapping_of(placed, chip=chip)
+    routed = time.process_time()
+    images = images_of(lower(placed, mapping))
     end = time.process_time()
     return {
         "neurons": size,
         "synapses": size * degree,
         "place": between - begin,
-        "route": end - between,
+        "route": routed - between,
+        "pack": end - routed,
+        "fullest": max(each.used for each in images),
         "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "parts": len(mapping.parts),
         "further": len(mapping.synapse_parts),
@@ -157,7 +164,7 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
     synapses = np.array([row["synapses"] for row in rows])
     for axis, name, values in (
-        (axes[0], "seconds", np.array([row["place"] + row["route"] for row in rows])),
+        (axes[0], "seconds", np.array([row["place"] + row["route"] + row["pack"] for row in rows])),
         (axes[1], "gigabytes", np.array([row["bytes"] / 1e9 for row in rows])),
     ):
         axis.loglog(synapses, values, "o-")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from nmc.ir.graph import Edge, Graph, Node
 from nmc.ir.ops import Linear, MatMul, Output
 from nmc.ir.tensor import Tensor
 from tests.nets import chain, lif, spikes
+from tests.targets import TARGET, figure
 
 
 def model(graph: Graph) -> Model:
@@ -46,19 +50,18 @@ def test_fit_names_the_limit_that_a_large_model_exceeds_and_by_how_much() -> Non
     assert [finding.code for finding in found.findings] == ["NMC301"]
 
 
-def test_fit_finds_the_mildest_setting_that_makes_a_model_fit() -> None:
-    too_many_words = model(
-        dense(300, 240)
-    )  # 300 weights take 38 words at 8 bits, 19 at 4: 13 or 26 neurons a core
+def test_fit_finds_the_mildest_setting_that_makes_a_model_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = MappingProxyType({**TARGET.limits, "synaptic_words_per_core": figure(128)})
+    monkeypatch.setattr("tests.toy.TARGET", replace(TARGET, limits=few))
+    # 120 weights take 15 words at 8 bits, 12 at 6: 8 or 10 neurons a core, of which there are 16
+    too_many_words = model(dense(120, 150))
     (found,) = fit(too_many_words)
     assert not found.fits
     (remedy,) = found.remedies
-    assert remedy.setting == "weight_bits"
-    bits = int(remedy.value)
-    (narrower,) = fit(too_many_words, request=Request(settings={"weight_bits": str(bits)}))
-    (wider,) = fit(too_many_words, request=Request(settings={"weight_bits": str(bits + 1)}))
+    assert (remedy.setting, remedy.value) == ("weight_bits", "6")
+    (narrower,) = fit(too_many_words, request=Request(settings={"weight_bits": "6"}))
     assert narrower.fits
-    assert not wider.fits
+    assert narrower.binding == remedy.binding
 
 
 def test_fit_has_no_limit_and_no_remedy_where_size_is_not_what_stands_in_the_way() -> None:

@@ -110,12 +110,12 @@ def test_kernel_of_a_convolution_is_written_once_for_all_places() -> None:
 
 
 def test_lane_of_a_table_row_without_a_synapse_has_no_address() -> None:
-    """Neurons 0 and 1 share the row of source 0, and only neuron 0 is connected to it, with a weight of 0."""
-    pre, post = np.array([0, 1, 1]), np.array([0, 0, 1])
-    weight = Tensor(np.array([0.0, 0.5, -0.5]))
-    sparse = Sparse((2,), (2,), Tensor(pre), Tensor(post), weight, Tensor(np.zeros(3, np.int64)))
+    """One word of three lanes: the row of source 0 has a synapse in the first alone."""
+    pre, post = np.array([0, 1, 1, 2]), np.array([0, 0, 1, 2])
+    weight = Tensor(np.array([0.2, 0.5, -0.5, 0.3]))
+    sparse = Sparse((3,), (3,), Tensor(pre), Tensor(post), weight, Tensor(np.zeros(4, np.int64)))
     placed = compiled(
-        nets.chain(("fc", sparse), ("lif", nets.lif((2,))), shape=(2,)), lanes="2", weights="runtime"
+        nets.chain(("fc", sparse), ("lif", nets.lif((3,))), shape=(3,)), lanes="3", weights="runtime"
     )
     design = files.read(files.write(emit.lower(placed, part="ecp5-85", runtime=True)))
     legs = [(layer, leg) for layer in design.layers for leg in layer.legs]

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmc.backends.fpga import emit
+from nmc import driver
+from nmc.backends.backend import Request
+from nmc.backends.fpga import emit, synthesis
 from nmc.backends.fpga.estimate import design_cost
 from nmc.ir.graph import Graph
 from tests.backends.fpga.nets import compiled, random_net
@@ -89,6 +91,18 @@ def test_net_of_32_16_8_becomes_a_bitstream_of_an_ice40(tmp_path: Path) -> None:
     put(dense((32, 16, 8), 4), tmp_path, part="ice40-up5k")
     run(["make", "bitstream"], tmp_path)
     assert (tmp_path / "build/top.bin").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_small_net_is_routed_for_an_ecp5_and_reported() -> None:
+    needs("yosys", "nextpnr-ecp5")
+    rng = np.random.default_rng(0)
+    graph = nets.chain(("fc", nets.linear(rng, 12, 24, mean=0.0)), ("lif", nets.lif((12,))), shape=(24,))
+    done = driver.compile(graph, target="fpga", request=Request(settings={"lanes": "4"}))
+    found = synthesis.report(done.artifact)
+    taken = {each.name: each.used for each in found.resources}
+    assert 0 < taken["LUT4"] < 1000
+    assert found.clock_mhz is not None and found.clock_mhz > 0
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmc.backends.spinnaker2 import build, emulator, files, machine
+from nmc.backends.spinnaker2 import emulator, files, machine
 from nmc.driver import Compiled
 from tests.backends.loihi import networks
 from tests.backends.spinnaker2.running import compiled
@@ -23,7 +23,6 @@ def places(done: Compiled) -> set[str]:
 
 
 def test_chip_of_a_file_and_dead_pes_give_the_same_spikes_on_other_places(tmp_path: Path) -> None:
-    build.check()
     path = tmp_path / "mine.toml"
     path.write_text(OWN_CHIP)
     graph = networks.model(networks.KINDS[0], 0)
@@ -35,6 +34,7 @@ def test_chip_of_a_file_and_dead_pes_give_the_same_spikes_on_other_places(tmp_pa
     names = tuple(each.name for each in files.read(whole.artifact.files).populations)
     before = machine.simulate(whole.artifact.files, inputs, names)
     after = machine.simulate(less.artifact.files, inputs, names)
+    assert sum(before.spikes.values()) > 0
     assert before.trace.keys() == after.trace.keys()
     for name, values in before.trace.items():
         np.testing.assert_array_equal(values, after.trace[name])

@@ -164,7 +164,7 @@ module nmc_layer #(
       assign learned_addr = '0;
       assign learned_row  = '0;
       logic unused_here;
-      assign unused_here = stepping;
+      assign unused_here = stepping && learns;
     end
     if (RUNTIME != 0) begin : writable
       nmc_weights #(

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 WORK = 50_000_000
 """Targets of flows that the search may look at: two or three seconds."""
 
-TRIES = 8_000
+TRIES = 16_000
 """Swaps that are tried for each part, unless the network is so large that they would take more than `WORK`."""
 
 WARM = 64

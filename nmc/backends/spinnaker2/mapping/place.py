@@ -71,14 +71,24 @@ def _fitting(costs: Costs, rates: Array, chip: Chip, how: Partitioner) -> tuple[
 def _cut(costs: Costs, rates: Array, chip: Chip, how: Partitioner, *, split: bool) -> tuple[Plan, Parts]:
     """The plan of a partitioner, or that of contiguous slices if spikes have fewer copies there and it fits."""
     network = costs.network
-    found: list[tuple[Plan, Parts]] = []
+    parts = partition(costs, rates, chip.sram_bytes, how=how, split=split)
+    found = plan_of(costs, parts, chip), parts
     moves = any(is_free(network, each) for each in range(len(network.populations)))
-    for each in (how, Partitioner.SLICES) if moves and how is not Partitioner.SLICES else (how,):
-        parts = partition(costs, rates, chip.sram_bytes, how=each, split=split)
-        found.append((plan_of(costs, parts, chip), parts))
-    if len(found) == 1:
-        return found[0]
-    return min(found, key=lambda each: (each[0].pes > len(chip.alive), copies_of(network, each[0], rates)))
+    if how is Partitioner.SLICES or not moves or network.neurons > COMPARED:
+        return found
+    try:
+        parts = partition(costs, rates, chip.sram_bytes, how=Partitioner.SLICES, split=split)
+        slices = plan_of(costs, parts, chip), parts
+    except CompileError:  # ids that say nothing may bring more sources to a slice than a PE has room for
+        return found
+    return min(
+        (found, slices),
+        key=lambda each: (each[0].pes > len(chip.alive), copies_of(network, each[0], rates)),
+    )
+
+
+COMPARED = 20_000
+"""Neurons of networks whose cut is compared with slices; beyond, slices of shuffled ids alone take minutes."""
 
 
 def _too_few_pes(costs: Costs, rates: Array, chip: Chip, needed: int) -> Diagnostic:
