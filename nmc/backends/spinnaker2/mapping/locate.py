@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 WORK = 50_000_000
 """Targets of flows that the search may look at: two or three seconds."""
 
-TRIES = 16_000
+TRIES = 8_000
 """Swaps that are tried for each part, unless the network is so large that they would take more than `WORK`."""
 
 WARM = 64
@@ -78,7 +78,8 @@ def located(chip: Chip, flows: Flows, parts: int, *, effort: int = 1) -> Integer
     layout = Layout(path, np.arange(parts), holds)
     grid = grid_of(chip)
     first, member = memberships(flows, parts)
-    best = anneal(flows, layout, first, member, grid, links_of(grid), TRIES * effort * parts, WORK * effort)
+    work = WORK * effort // (1 if len(chip.chips) == 1 else 3)  # ways between chips are long to walk
+    best = anneal(flows, layout, first, member, grid, links_of(grid), TRIES * effort * parts, work)
     return path[best]
 
 
