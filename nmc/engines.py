@@ -128,8 +128,8 @@ def simulate(
     `record` names `node.v`, `node.i` or `node.spikes`, or a state by what the model's file calls its next value.
     `steps` cuts the inputs or adds silence to them. An artifact whose outputs come `latency` steps late runs that
     much longer, and its outputs are moved back by it: they hold the model's steps, graded ones as values rather
-    than mantissas. Traces hold every step that ran; a stretched network runs several for each of the model. `dtype` is of graphs in reals. `progress` is called with the
-    sample-steps done and those to do, by golden only.
+    than mantissas. Traces hold every step that ran; a stretched network runs several for each of the model.
+    `dtype` is of graphs in reals. `progress` is called with the sample-steps done and those to do, by golden only.
     """
     network = _as_network(network)
     graph = network.graph
@@ -380,7 +380,9 @@ def verify(
 
 def _learns(graph: Graph, result: SimResult) -> Diagnostic:
     names = ", ".join(f"`{name}`" for name in result.weights)
-    message = f"{names} learns on the chip, and golden keeps all weights: witnesses were compared with the machine"
+    message = (
+        f"{names} learns on the chip, and golden keeps all weights: witnesses were compared with the machine"
+    )
     return note("NMC464", message, graph.nodes[0].loc)
 
 

@@ -25,7 +25,11 @@ DATA = {"x": spikes(20, 8, (12,)) * (np.arange(12) > 3)}
 def real() -> Graph:
     rng = np.random.default_rng(0)
     model = chain(
-        ("a", linear(rng, 10, 12)), ("l", lif((10,))), ("b", linear(rng, 4, 10)), ("m", lif((4,))), shape=(12,)
+        ("a", linear(rng, 10, 12)),
+        ("l", lif((10,))),
+        ("b", linear(rng, 4, 10)),
+        ("m", lif((4,))),
+        shape=(12,),
     )
     return choose_neurons(normalize(connect(model)), target=TARGET, unsupported=Unsupported.CUSTOM)
 
