@@ -4,9 +4,9 @@ The shape of the estimate follows the RTL: bits of sums in all lanes, bits of st
 convolution or of products, and memories that stand in logic, counted as the synthesizer makes them. The weights are
 fitted to designs synthesized with Yosys 0.23. For ECP5 thirteen (dense, recurrent, convolutional, with synaptic
 currents or multipliers; 28 to 912 neurons, 1 to 32 lanes, weights of 4 to 8 bits; LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4)
-and one of 35 lanes; off by 22 % at most before all were scaled by 0.97. For iCE40 sixteen, packed by nextpnr, which counts logic cells: those with a
-register alone too; off by 11 % at most but for one, 27 %, whose sums cost almost the same in block RAM, as estimated,
-and in registers.
+and one of 35 lanes; off by 22 % at most before all were scaled by 0.97. For iCE40 sixteen, packed by nextpnr, which
+counts logic cells: those with a register alone too; off by 11 % at most but for one, 27 %, whose sums cost almost the
+same in block RAM, as estimated, and in registers.
 """
 
 from __future__ import annotations
