@@ -88,8 +88,9 @@ def test_rewritten_model_lifts_the_same(shared: Path, tmp_path: Path, name: str,
     folder = shared / "corpus" / name
     try:
         model = rewritten(onnx.load(folder / "model.onnx"), rewrite, seed=1)
-    except CannotSpellError as reason:
-        pytest.skip(str(reason))
+    except CannotSpellError:
+        assert {"older_opset", "newer_opset"} & set(rewrite), "only an opset may lack what a model needs"
+        return
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
     same_lift(load(path), case_at(folder).graph)
