@@ -1,4 +1,4 @@
-"""What a PE holds, to the byte: neurons, rings of sums, blocks of synapses; and about what they cost in cycles.
+"""What a PE holds, to the byte: neurons, rings of sums, blocks of synapses.
 
 The mapping asks here whether neurons and their synapses fit a PE, `emit` packs what was chosen, the firmware
 (`firmware/pe.h`) reads it. A block holds the synapses of one connection from a run of local neurons of one source to
@@ -229,30 +229,3 @@ def block_bytes(rows: int, neurons: int, synapses: int, *, longest: int, weight_
 
 def _words(size: int) -> int:
     return -(-size // 4) * 4
-
-
-# ---- cycles -------------------------------------------------------------------------------------------------
-
-# Estimates for a mapping that has no firmware yet: middles of the ranges measured on a prototype of these kernels.
-# What the machine counts with is measured on the firmware that was built (`build.py`).
-TICK_CYCLES = 120.0
-UPDATE_CYCLES = 27.0
-SYNAPSE_DECAY_CYCLES = 7.0
-PACKET_CYCLES = 95.0
-SYNAPSE_CYCLES = {
-    Format.DENSE: 5.0,
-    Format.NARROW: 11.0,
-    Format.DELAYED: 17.0,
-    Format.WIDE: 17.0,
-    Format.CONV: 6.7,
-}
-
-
-def update_cycles(op: Neuron, neurons: int) -> float:
-    """About the cycles in which so many neurons of a population are updated."""
-    return TICK_CYCLES + neurons * (UPDATE_CYCLES + SYNAPSE_DECAY_CYCLES * (op.synapse is not None))
-
-
-def event_cycles(synapses: float, layout: Format) -> float:
-    """About the cycles that a packet takes with so many synapses in a block."""
-    return PACKET_CYCLES + synapses * SYNAPSE_CYCLES[layout]

@@ -8,7 +8,7 @@ population; those that cancel up to single precision are zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -531,21 +531,3 @@ def _replaced(algebra: Algebra, number: int, known: Mapping[int, Form]) -> Form:
             return algebra.function(op, [substituted(algebra, arg, known) for arg in args])
         case _:
             return {(number,): np.ones(())}
-
-
-def variables_in(algebra: Algebra, found: Iterable[Form]) -> set[str]:
-    """The names of the variables of forms, also inside comparisons and functions."""
-    names: set[str] = set()
-    pending = list(found)
-    while pending:
-        form = pending.pop()
-        for monomial in form:
-            for number in monomial:
-                match algebra.atoms[number]:
-                    case Variable(name):
-                        names.add(name)
-                    case Step(inner, _):
-                        pending.append(inner)
-                    case Opaque(_, args):
-                        pending.extend(args)
-    return names

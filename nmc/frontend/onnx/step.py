@@ -10,8 +10,7 @@ import numpy as np
 
 from nmc.diagnostics import Diagnostic
 from nmc.frontend.onnx.evaluate import evaluate
-from nmc.frontend.onnx.refuse import Refusal
-from nmc.frontend.onnx.tiles import Kind, Tiles, squeeze
+from nmc.frontend.onnx.tiles import Kind, Tiles
 from nmc.frontend.onnx.values import Axis
 from nmc.ir.graph import OverTime
 from nmc.ir.program import Scalar
@@ -292,15 +291,3 @@ def _old_only(tiles: Tiles, tile: int, by_leaf: Mapping[int, Kept]) -> list[int]
         elif not isinstance(tiles.ops[each], Scalar) and tiles.ops[each] is not Kind.CONST:
             return []
     return found
-
-
-def initial_of(value: Array | None, shape: Sequence[int]) -> Array:
-    """An initial value that broadcasts to a shape without axes of size one; zero if there is none."""
-    if value is None:
-        return np.zeros((), np.float32)
-    if value.size == 1:
-        return value.reshape(())
-    array = value.reshape(squeeze(value.shape))
-    if array.shape != tuple(shape):
-        raise Refusal("NMC058", f"an initial state of shape {list(value.shape)} for {list(shape)} values")
-    return array
